@@ -1,0 +1,178 @@
+"""The command line: run COMMAND with a tenant beside it, or print the settings and wait."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from .server import PortTaken
+from .tenant import DEFAULT_PORT, LocalTenant
+
+DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
+KEPT_FROM_ENVIRONMENT = ("REDIRECT_URI", "SECRET_KEY")
+OPEN_SECONDS = 60
+FORWARD_SECONDS = 1
+PATIENCE = 3
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit status."""
+    wanted = parse(arguments)
+    stop = threading.Event()
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # From the first moment on, so that Ctrl-C during the start is as quiet as later.
+    for number in signals:
+        signal.signal(number, lambda *_: stop.set())
+    redirect_uri = os.environ.get("REDIRECT_URI") or DEFAULT_REDIRECT_URI
+    try:
+        with LocalTenant(wanted.port, [redirect_uri], announce=say) as tenant:
+            return serve(tenant, wanted, stop)
+    except PortTaken as taken:
+        say(
+            f"Port {taken.port} is not free. Stop the program that has it, or choose three other ports: "
+            "python -m local_tenant --port N takes N, N+1 and N+2, and --port 0 any that are free."
+        )
+        return 2
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m local_tenant",
+        description="A stand-in Azure AD B2C tenant and web API on this machine, for development only.",
+    )
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default %(default)s)"
+    )
+    parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND ARG …", help="what to run with it"
+    )
+    wanted = parser.parse_args(arguments)
+    if wanted.command[:1] == ["--"]:
+        del wanted.command[0]
+    if not 0 <= wanted.port <= 65533:
+        parser.error("--port is a number from 0 to 65533")
+    return wanted
+
+
+def serve(tenant, wanted, stop):
+    settings = tenant.settings | {
+        name: os.environ[name] for name in KEPT_FROM_ENVIRONMENT if os.environ.get(name)
+    }
+    app = "{0.scheme}://{0.netloc}".format(urlsplit(settings["REDIRECT_URI"]))
+    say(banner(tenant, app))
+    if wanted.open:
+        threading.Thread(target=open_when_up, args=(app, stop), daemon=True).start()
+    if wanted.command:
+        return run(wanted.command, os.environ | settings, stop)
+    for name, value in settings.items():
+        print(f'{name}="{value}"' if " " in value else f"{name}={value}")
+    sys.stdout.flush()
+    while not stop.wait(0.5):
+        pass  # in slices, because Windows does not wake a waiting thread for Ctrl-C
+    return 0
+
+
+def banner(tenant, app):
+    return f"""
+  Local stand-in tenant. FOR DEVELOPMENT ONLY: it listens on this machine alone,
+  keeps everything in memory, and anyone on this machine can use it.
+
+    App       {app}
+    Mailbox   {tenant.url}/mailbox
+    Web API   {tenant.api_url}
+    Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+"""
+
+
+def run(command, environment, stop):
+    """Run the command to its end; returns its exit status, 127 if there is no such command."""
+    # The tools of this virtual environment are found even if it is not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    program = shutil.which(command[0], path=path)
+    if not program:
+        say(f"There is no command {command[0]!r}. Is it installed in this environment?")
+        return 127
+    try:
+        child = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - it is what the user typed
+    except OSError as error:
+        say(f"{command[0]!r} cannot be started: {error.strerror}.")
+        return 126
+    forward_signals(child, stop)
+    status = wait(child)
+    return status if status >= 0 else 128 - status
+
+
+def forward_signals(child, stop):
+    seen = []
+
+    def forward(number, _frame):
+        stop.set()
+        seen.append(number)
+        if len(seen) >= PATIENCE:
+            child.kill()
+        elif number == signal.SIGINT and got_it_from_terminal():
+            # A second interrupt at once would disturb the command's own clean-up.
+            threading.Timer(FORWARD_SECONDS, pass_on, (child, number)).start()
+        else:
+            pass_on(child, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, forward)
+
+
+def got_it_from_terminal():
+    """Whether Ctrl-C reached the command as well, as a terminal sends it to everyone in the foreground."""
+    if os.name == "nt":
+        return True
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
+
+
+def pass_on(child, number):
+    if child.poll() is None:
+        if os.name == "nt" and number == signal.SIGINT:
+            number = signal.SIGTERM  # Windows can only send this one
+        child.send_signal(number)
+
+
+def wait(child):
+    while True:
+        try:
+            return child.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            continue  # in slices, because Windows does not wake a waiting thread for Ctrl-C
+
+
+def open_when_up(app, stop):
+    deadline = time.monotonic() + OPEN_SECONDS
+    while time.monotonic() < deadline and not stop.is_set():
+        if answers(app):
+            webbrowser.open(app)
+            return
+        stop.wait(0.3)
+
+
+def answers(address):
+    try:
+        with urlopen(address, timeout=2):  # noqa: S310 - the app's own http(s) address
+            return True
+    except HTTPError:
+        return True
+    except (URLError, OSError):
+        return False
+
+
+def say(line):
+    print(line, file=sys.stderr, flush=True)
