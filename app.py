@@ -1,0 +1,588 @@
+"""A web app that signs users in with Azure AD B2C and calls a web API for them.
+
+Read it from top to bottom: the app and its sessions, the rules for every request and answer, the routes in
+the order in which a user meets them, and what happens when something goes wrong. The protocol is in b2c/.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import redis
+import requests
+from flask import (
+    Flask,
+    Request,
+    Response,
+    after_this_request,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_session.base import ServerSideSession, ServerSideSessionInterface
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+import app_config
+import b2c
+
+try:
+    settings = app_config.load()
+except app_config.ConfigError as error:
+    raise SystemExit(str(error)) from None
+
+SIGN_IN = settings.signupsignin_user_flow
+EDIT_PROFILE = settings.editprofile_user_flow
+RESET_PASSWORD = settings.resetpassword_user_flow
+
+tenant = b2c.Client(
+    settings.client_id,
+    settings.client_secret,
+    {flow: settings.authority(flow) for flow in (SIGN_IN, EDIT_PROFILE, RESET_PASSWORD) if flow},
+    settings.redirect_uri,
+    settings.scope,
+    settings.b2c_tenant_id,
+)
+api = b2c.Server(settings.endpoint) if settings.endpoint else None
+
+app = Flask(__name__)
+app.logger.setLevel(logging.INFO)
+app.jinja_env.globals.update(
+    has_api=bool(api), has_edit_profile=bool(EDIT_PROFILE), has_reset_password=bool(RESET_PASSWORD)
+)
+
+COOKIE = {"secure": settings.https, "httponly": True, "samesite": "Lax", "path": "/"}
+COOKIE_PREFIX = "__Host-b2c_" if settings.https else "b2c_"
+FLOW_COOKIE = f"{COOKIE_PREFIX}flow_"  # and the flow's state
+NOTICE_COOKIE = f"{COOKIE_PREFIX}notice"
+TRIES_COOKIE = f"{COOKIE_PREFIX}tries"
+app.config.update(SECRET_KEY=settings.secret_key, SESSION_COOKIE_NAME=f"{COOKIE_PREFIX}session")
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------
+
+
+def open_store() -> b2c.EmbeddedStore | redis.Redis:
+    """The store that the settings name. A folder that cannot be written ends the start with one message."""
+    if settings.redis_url:
+        no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        return redis.Redis.from_url(
+            settings.redis_url, socket_connect_timeout=1, socket_timeout=1, retry=no_retry
+        )
+    try:
+        return b2c.EmbeddedStore(settings.session_dir)
+    except (OSError, *b2c.STORE_ERRORS) as error:
+        raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
+
+
+seal = b2c.Seal([settings.secret_key, *settings.secret_key_fallbacks])
+records = b2c.Records(
+    open_store(), seal, settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
+)
+
+
+class AppSession(ServerSideSession):
+    """A session, and what has become of it during this request."""
+
+    ended = False
+    unavailable = False  # the store did not answer: nobody knows whether somebody is signed in
+
+
+class AppSessions(ServerSideSessionInterface):
+    """Flask-Session on `records`. Views start and end sessions; other changes are saved with the answer."""
+
+    session_class = AppSession
+
+    def open_session(self, app: Flask, request: Request) -> AppSession:
+        if request.path == "/healthz" or request.path.startswith("/static/"):
+            return AppSession()
+        try:
+            return super().open_session(app, request)
+        except b2c.STORE_ERRORS as error:
+            app.logger.error("session store: %s", b2c.short(error))
+            opened = AppSession()
+            opened.unavailable = True
+            return opened
+
+    def save_session(self, app: Flask, session: AppSession, response: Response) -> None:
+        if session.accessed:
+            response.vary.add("Cookie")
+        if session.new:
+            response.set_cookie(self.get_cookie_name(app), session.sid, **COOKIE)
+        elif session.ended:  # by this request: a late answer must not take a newer session's cookie away
+            response.delete_cookie(self.get_cookie_name(app), **COOKIE)
+        elif session and session.modified:
+            records.replace(session.sid, dict(session))
+
+    def _retrieve_session_data(self, session_id: str) -> dict | None:
+        return records.read(session_id)
+
+    def _delete_session(self, session_id: str) -> None:
+        records.end(session_id)
+
+    def _upsert_session(self, lifetime: Any, session: AppSession, session_id: str) -> None:
+        records.replace(session_id, dict(session))
+
+
+app.session_interface = AppSessions(app, key_prefix="", permanent=False)
+
+
+def start_session(result: b2c.SignIn) -> None:
+    """Make a new session, under a new id, in place of the one that this browser had.
+
+    Raises b2c.SessionEnded if that one has ended since this request came in: whoever signed out stays out.
+    """
+    if session and not records.end(session.sid):
+        raise b2c.SessionEnded("the session that this sign-in was to follow has ended")
+    session.clear()
+    session.update(claims=result.claims, account_id=result.account_id, started=int(time.time()))
+    session.sid = records.start(dict(session), result.token_cache)
+    session.new = True
+
+
+def end_session() -> None:
+    """End the session, in the store first."""
+    records.end(session.sid)
+    session.clear()
+    session.ended = True
+
+
+# --- Every request and every answer -------------------------------------------------------------------------
+
+_authority = urlsplit(settings.authority(SIGN_IN))
+_local_tenant = f" http://{_authority.hostname}:*" if _authority.hostname == "127.0.0.1" else ""
+HEADERS = {
+    # Signing out submits a form that leads on to the tenant.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    f"frame-ancestors 'none'; form-action 'self' https://{_authority.netloc}{_local_tenant}",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin",  # under no-referrer our own forms would come with "Origin: null"
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+if settings.https:
+    HEADERS["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+
+@app.before_request
+def only_our_host() -> Response | None:
+    """Send a page that was asked of another host to the right one, where its cookies and redirect URI fit."""
+    if request.host.lower() == settings.host or request.endpoint == "healthz":
+        return None
+    is_page = request.method == "GET" and request.endpoint not in (None, "static", "callback")
+    if not is_page or is_script() or "X-Forwarded-Host" in request.headers:  # the last: a proxy, and a loop
+        raise Misdirected(f"Host {request.host[:80]!r}")
+    query = request.query_string.decode("ascii", "ignore")
+    return redirect(settings.origin + quote(request.path) + (f"?{query}" if query else ""))
+
+
+@app.after_request
+def add_headers(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def is_script() -> bool:
+    """Whether a script asks (fetch, XMLHttpRequest) and not a person going to a page."""
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if mode:
+        return mode != "navigate"
+    accepts = request.accept_mimetypes
+    return request.headers.get("X-Requested-With") == "XMLHttpRequest" or (
+        accepts.accept_json and not accepts.accept_html
+    )
+
+
+def from_this_site(*, or_typed: bool) -> bool:
+    """Whether a page of ours made this request (Fetch Metadata; Origin for browsers without it)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site:
+        return site == "same-origin" or (or_typed and site == "none")
+    return request.headers.get("Origin") == settings.origin
+
+
+def local_path(path: str | None) -> str:
+    """`path`, if it can lead to nowhere but a page of this site; else `/`."""
+    fits = re.fullmatch(r"/(?!/)[!-\[\]-~]{0,500}", path or "")  # printable ASCII without a backslash
+    return path if fits and urlsplit(path).path not in NO_PAGES else "/"
+
+
+def page(template: str, status: int = 200, **context: Any) -> tuple[str, int]:
+    """A rendered page, with the notice that the request before has left for it."""
+    notice = request.cookies.get(NOTICE_COOKIE)
+    if notice:
+        forget(NOTICE_COOKIE)
+    name = b2c.display_name(session.get("claims"))
+    return render_template(template, name=name, notice=NOTICES.get(notice), **context), status
+
+
+def go_to(location: str, *, notice: str) -> Response:
+    """A redirect to a page that shows `notice`."""
+    response = redirect(location, 303)
+    response.set_cookie(NOTICE_COOKIE, notice, max_age=60, **COOKIE)
+    return response
+
+
+def forget(cookie: str) -> None:
+    """Remove a cookie with the answer to this request, whatever answer that is."""
+
+    @after_this_request
+    def remove(response: Response) -> Response:
+        response.delete_cookie(cookie, **COOKIE)
+        return response
+
+
+def get_if(wanted: Any, path: str) -> Callable:
+    """A GET route that is there only with the setting that it needs."""
+    return app.get(path) if wanted else lambda view: view
+
+
+# --- Routes, in the order in which a user meets them --------------------------------------------------------
+
+CALLBACK = settings.callback_path
+NO_PAGES = {"/login", "/logout", CALLBACK}  # nothing to come back to
+FLOW_LIFETIME = 30 * 60  # seconds a user may take at the tenant's pages
+MOST_FLOWS = 8  # pending in one browser; more would not fit into a request's headers
+MOST_TRIES = 5  # user flows begun within a minute without the user asking
+NOTICES = {
+    "welcome": "You are signed in.",
+    "profile_updated": "Your profile has been updated.",
+    "password_changed": "Your password has been changed, and you are signed in.",
+    "cancelled": "Cancelled. Nothing has changed.",
+    "signed_out": "You are signed out.",
+}
+
+
+@app.get("/healthz")
+def healthz() -> Response:
+    """Tell a load balancer that this process answers."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@app.get("/")
+def home() -> Any:
+    """Welcome the user, or offer to sign in."""
+    return page("home.html")
+
+
+def people_only(view: Callable) -> Callable:
+    """Spare user flows from link scanners, prefetching and embedding: none of them is the user."""
+
+    @wraps(view)
+    def checked() -> Any:
+        if request.method == "HEAD":
+            return Response(status=405, headers={"Allow": "GET, OPTIONS"})
+        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+            return Response(status=503)
+        if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+            raise NotAVisit(f"Sec-Fetch-Mode {request.headers['Sec-Fetch-Mode']!r}")
+        return view()
+
+    return checked
+
+
+@app.get("/login")
+@people_only
+def login() -> Any:
+    """Begin the sign-up and sign-in user flow."""
+    next_path = local_path(request.args.get("next"))
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":  # no other site decides that a user signs in
+        return page("sign_in.html", next=next_path)
+    return begin(SIGN_IN, next_path, **b2c.checked_hints(request.args))
+
+
+def begin(user_flow: str, next_path: str, notice: str = "welcome", **hints: str) -> Response:
+    """Send the browser to a user flow. What its return needs goes along in a cookie named after its `state`:
+    so every tab has its own, any worker can finish it, and nothing is stored for strangers.
+    """
+    flow = tenant.begin(user_flow, scopes=settings.scope if user_flow == SIGN_IN else (), **hints)
+    response = redirect(flow.pop("auth_uri"))
+    cookie = FLOW_COOKIE + flow["state"]
+    pending = {"user_flow": user_flow, "flow": flow, "next": next_path, "notice": notice}
+    response.set_cookie(cookie, seal.seal(cookie, pending), max_age=FLOW_LIFETIME, **COOKIE)
+    for abandoned in flow_cookies()[MOST_FLOWS - 1 :]:
+        forget(abandoned)
+    return response
+
+
+def flow_cookies() -> list[str]:
+    """The names of this browser's pending flows; the latest first when there are many."""
+    names = [name for name in request.cookies if name.startswith(FLOW_COOKIE)]
+    if len(names) < MOST_FLOWS:
+        return names
+    flows = {name: seal.unseal(name, request.cookies[name], FLOW_LIFETIME) for name in names}
+    return sorted(names, key=lambda name: flows[name]["flow"]["began"] if flows[name] else 0, reverse=True)
+
+
+def begin_unasked(user_flow: str, next_path: str, notice: str = "welcome") -> Response:
+    """Begin a user flow that the user did not ask for by a click. A loop of them ends on a page."""
+    tries = request.cookies.get(TRIES_COOKIE, "")
+    tries = int(tries) if re.fullmatch("[0-9]", tries) else 0
+    if tries >= MOST_TRIES:
+        raise b2c.SignInLoop(f"{tries} user flows begun within a minute")
+    response = begin(user_flow, next_path, notice)
+    response.set_cookie(TRIES_COOKIE, str(tries + 1), max_age=60, **COOKIE)
+    return response
+
+
+@app.get(CALLBACK)
+@people_only
+def callback() -> Any:
+    """Complete whichever user flow this browser began with this `state`."""
+    # The flow that this browser began, for one use.
+    pending = take_pending_flow()
+    if not pending:
+        raise b2c.FlowLost("no pending flow fits the state")
+    # Every parameter once (RFC 6749 section 3.1).
+    if any(len(values) > 1 for values in request.args.to_dict(flat=False).values()):
+        raise b2c.AnswerRefused("a parameter is given twice")
+    # The response, the code and the ID token, at the user flow's own authority.
+    try:
+        result = tenant.complete(pending["user_flow"], pending["flow"], request.args)
+    except b2c.Cancelled:
+        return go_to(pending["next"] if session else "/", notice="cancelled")
+    except b2c.PasswordForgotten:
+        if not RESET_PASSWORD:
+            raise
+        return begin_unasked(RESET_PASSWORD, pending["next"], "password_changed")
+    # What this user flow was for.
+    return ON_RETURN[pending["user_flow"]](result, pending)
+
+
+def take_pending_flow() -> dict | None:
+    """The pending flow that fits the request's one `state`. Its cookie is gone with the answer."""
+    states = request.args.getlist("state")
+    cookie = FLOW_COOKIE + states[0] if len(states) == 1 else ""
+    if cookie not in request.cookies:
+        return None
+    forget(cookie)
+    return seal.unseal(cookie, request.cookies[cookie], FLOW_LIFETIME)
+
+
+def signed_in(result: b2c.SignIn, pending: dict) -> Response:
+    start_session(result)
+    app.logger.info("signed in: sub=%s", result.claims["sub"])
+    return go_to(pending["next"], notice=pending["notice"])
+
+
+def profile_edited(result: b2c.SignIn, pending: dict) -> Response:
+    if not session:
+        raise b2c.SessionEnded("the session that the profile edit belongs to has ended")
+    if session["claims"]["sub"] != result.claims["sub"]:
+        raise b2c.OtherUser("the profile edit is for another sub")
+    edited = {name: value for name, value in result.claims.items() if name not in b2c.PROTOCOL_CLAIMS}
+    session["claims"] = session["claims"] | edited
+    return go_to(pending["next"], notice="profile_updated")
+
+
+def password_reset(result: b2c.SignIn, pending: dict) -> Response:
+    if session and session["claims"]["sub"] != result.claims["sub"]:
+        raise b2c.OtherUser("the password reset is for another sub")
+    return begin_unasked(SIGN_IN, pending["next"], "password_changed")
+
+
+ON_RETURN = {SIGN_IN: signed_in, EDIT_PROFILE: profile_edited, RESET_PASSWORD: password_reset}
+
+
+def signed_in_only(view: Callable) -> Callable:
+    """Take a signed-out user through sign-in and back to the page asked for; tell a script where to go."""
+
+    @wraps(view)
+    def checked() -> Any:
+        if session.unavailable:
+            raise b2c.StoreUnavailable("nobody knows whether this user is signed in")
+        try:
+            return view() if session else sign_in_first()
+        except b2c.SignInRequired as problem:
+            log(problem)
+            return sign_in_first()
+
+    return checked
+
+
+def sign_in_first() -> Any:
+    next_path = local_path(request.full_path.rstrip("?")) if request.method == "GET" else "/"
+    if is_script():
+        sign_in_uri = settings.origin + url_for("login", next=next_path)
+        body = jsonify(error="sign_in_required", sign_in_uri=sign_in_uri)
+        return body, 401, {"WWW-Authenticate": "Session"}
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not session:
+        return page("sign_in.html", 401, next=next_path)
+    return begin_unasked(SIGN_IN, next_path)
+
+
+@get_if(api, "/call_downstream_api")
+@signed_in_only
+def call_downstream_api() -> Any:
+    """Call the web API for the user and show what it answered."""
+    headers = {"Authorization": f"Bearer {access_token()}", "Accept": "application/json"}
+    began = time.perf_counter()
+    try:
+        reply, failed = api.request("GET", settings.endpoint, headers=headers), ""
+    except requests.RequestException as error:
+        app.logger.warning("web API: no answer from %s: %s", settings.endpoint, b2c.short(error))
+        reply, failed = None, "timeout" if isinstance(error, requests.Timeout) else "unreachable"
+    milliseconds = round((time.perf_counter() - began) * 1000)
+    status = 200 if reply and reply.status_code < 300 else 504 if failed == "timeout" else 502
+    kind, body = readable(reply)
+    return page(
+        "api.html",
+        status,
+        endpoint=settings.endpoint,
+        reply=reply,
+        failed=failed,
+        kind=kind,
+        body=body,
+        milliseconds=milliseconds,
+    )
+
+
+def access_token() -> str:
+    """An access token for the user. When it must be refreshed, one request does so and the others wait.
+
+    Raises SignInRequired, TenantUnavailable, SetupFault or TokenRefused.
+    """
+    account = session["account_id"], session["claims"]["sub"]
+    token = tenant.access_token(SIGN_IN, records.token_cache(session.sid), *account, refresh=False)
+    if token:
+        return token.secret
+    with records.lock_token_cache(session.sid):
+        token = tenant.access_token(SIGN_IN, records.token_cache(session.sid), *account, refresh=True)
+        if token.token_cache and not records.replace_token_cache(session.sid, session, token.token_cache):
+            raise b2c.SignInRequired("the session has ended meanwhile")
+    return token.secret
+
+
+def readable(reply: b2c.Reply | None) -> tuple[str, str]:
+    """What the API answered with (`json`, `text` or nothing), and that as text."""
+    if not reply or not reply.text.strip():
+        return "", ""
+    try:
+        return "json", json.dumps(json.loads(reply.text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return "text", reply.text
+
+
+@app.get("/token_details")
+def token_details() -> Any:
+    """Show the claims of the ID token, each with its meaning."""
+    if session.unavailable:
+        raise b2c.StoreUnavailable("nobody knows whether this user is signed in")
+    if not session:
+        return page("sign_in.html", 401, next="/token_details")
+    return page("token_details.html", claims=b2c.described(session["claims"]))
+
+
+@get_if(EDIT_PROFILE, "/edit_profile")
+@people_only
+@signed_in_only
+def edit_profile() -> Response:
+    """Begin the profile editing user flow."""
+    return begin(EDIT_PROFILE, local_path(request.args.get("next")))
+
+
+@get_if(RESET_PASSWORD, "/reset_password")
+@people_only
+def reset_password() -> Response:
+    """Begin the password reset user flow."""
+    return begin(RESET_PASSWORD, local_path(request.args.get("next")))
+
+
+@app.route("/logout", methods=["GET", "POST"])
+def logout() -> Any:
+    """End the session here and at the tenant; on a click here or a typed address only."""
+    if request.method == "HEAD" or not from_this_site(or_typed=request.method == "GET"):
+        return page("sign_out.html", 200 if request.method in ("GET", "HEAD") else 403)
+    if session.unavailable:
+        raise b2c.StoreUnavailable("a session that cannot be reached cannot be ended")
+    token_cache = records.token_cache(session.sid) if session else ""
+    end_session()
+    try:
+        location = tenant.sign_out_uri(SIGN_IN, token_cache, settings.origin + "/")
+    except b2c.Problem as problem:
+        log(problem)
+        location = "/"
+    return go_to(location, notice="signed_out")
+
+
+# --- When something goes wrong ------------------------------------------------------------------------------
+
+
+class Misdirected(b2c.Problem):
+    status = 421
+    title = "This is not the site's own address"
+    advice = f"Please go to {settings.origin}/"
+    operator = "REDIRECT_URI says which host this app has. A proxy in front must pass the browser's Host on."
+
+
+class NotAVisit(b2c.Problem):
+    status = 400
+    title = "This address is for people"
+    advice = "Please open it in a browser window."
+
+
+def log(problem: b2c.Problem) -> None:
+    """One line for the operator, without tokens, codes or secrets."""
+    name, code, reason = type(problem).__name__, problem.code or "-", str(problem)[:300]
+    form = "%s: status=%s code=%s reference=%s path=%s reason=%r"
+    app.logger.warning(form, name, problem.status, code, problem.reference, request.path, reason)
+
+
+def failure(title: str, advice: str, status: int, headers: Any = (), **details: str) -> Response:
+    """A page that says what to do next, or the same as JSON for a script."""
+    if is_script():
+        response = jsonify(error=title, advice=advice, reference=details.get("reference"))
+    else:
+        response = app.make_response(page("error.html", title=title, advice=advice, **details))
+    response.status_code = status
+    response.headers.update(headers)
+    return response
+
+
+@app.errorhandler(b2c.Problem)
+def problem_page(problem: b2c.Problem) -> Response:
+    log(problem)
+    headers = {"Retry-After": str(problem.retry_after or 30)} if problem.status == 503 else {}
+    return failure(
+        problem.title,
+        problem.advice,
+        problem.status,
+        headers,
+        code=problem.code,
+        reference=problem.reference,
+        operator=problem.operator,
+    )
+
+
+@app.errorhandler(b2c.STORE_ERRORS[0])
+@app.errorhandler(b2c.STORE_ERRORS[1])
+def store_page(error: Exception) -> Response:
+    return problem_page(b2c.StoreUnavailable(b2c.short(error)))
+
+
+@app.errorhandler(HTTPException)
+def http_page(error: HTTPException) -> Response:
+    title, advice = {
+        404: ("There is no such page", "Check the address, or start from the home page."),
+        405: ("That does not work here", "Start from the home page."),
+    }.get(error.code, (error.name, "Start from the home page."))
+    headers = [(name, value) for name, value in error.get_headers() if name != "Content-Type"]
+    return failure(title, advice, error.code, headers)
+
+
+@app.errorhandler(InternalServerError)
+def crash_page(error: InternalServerError) -> Response:
+    if isinstance(error.original_exception, b2c.STORE_ERRORS):  # while a view's changes were being saved
+        return store_page(error.original_exception)
+    advice = "Please try again. The people who run this site can see in its log what broke."
+    return failure("Something broke on this site", advice, 500)

@@ -1,0 +1,229 @@
+"""A user flow's authority: its metadata and signing keys, over connections that are pooled and bounded."""
+
+import json
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import jwt
+import requests
+
+from .problems import SetupFault, TenantUnavailable, TokenRefused, short
+
+TIMEOUT = (3.05, 10)  # seconds to connect, and between two bytes of an answer
+DEADLINE = 15  # seconds for a whole answer
+LARGEST_ANSWER = 1 << 20  # bytes
+METADATA_LIFETIME = 24 * 3600  # seconds; Microsoft Learn, "Overview of tokens in Azure AD B2C"
+KEY_REFETCHES = 5  # for unknown key ids, within KEY_REFETCH_WINDOW seconds
+KEY_REFETCH_WINDOW = 300
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer, read whole unless it was larger than LARGEST_ANSWER."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+    truncated: bool = False
+
+
+class Server:
+    """Pooled connections to one server. Every call is bounded in time and size and follows no redirect."""
+
+    def __init__(self, url: str):
+        self._session = session = requests.Session()
+        # The environment's proxies and CA bundle, looked up once. Left to each request it would cost more
+        # than the request, and an entry in ~/.netrc would replace the bearer token.
+        environment = session.merge_environment_settings(url, {}, None, None, None)
+        session.proxies, session.verify = environment["proxies"], environment["verify"]
+        session.trust_env = False
+        session.cookies.set_policy(_NoCookies())
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=1)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Reply:
+        """Send one request. Raises requests.RequestException when no whole answer came in time."""
+        deadline = time.monotonic() + DEADLINE
+        with self._session.request(
+            method, url, timeout=TIMEOUT, allow_redirects=False, stream=True, **kwargs
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_content(1 << 16):
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    break
+                if time.monotonic() > deadline:
+                    raise requests.Timeout(f"the answer took longer than {DEADLINE} seconds")
+            text = bytes(body[:LARGEST_ANSWER]).decode("utf-8", "replace")
+            return Reply(response.status_code, response.headers, text, len(body) > LARGEST_ANSWER)
+
+
+class _NoCookies(DefaultCookiePolicy):
+    """One user's answer must not set a cookie for the next user's request."""
+
+    def set_ok(self, cookie: Any, request: Any) -> bool:
+        return False
+
+
+class _Kept:
+    """A fetched value, kept for METADATA_LIFETIME seconds, and longer while it cannot be fetched again."""
+
+    def __init__(self, fetch: Callable[[], T]):
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._value: T | None = None
+        self._fresh_until = 0.0
+
+    def get(self, *, newer_than: T | None = None) -> T:
+        """The value; with `newer_than`, one fetched after that one. Raises what the fetch raises."""
+        if self._is_good(newer_than):
+            return self._value
+        with self._lock:
+            if not self._is_good(newer_than):
+                self._refresh(must=newer_than is not None)
+            return self._value
+
+    def _is_good(self, newer_than: T | None) -> bool:
+        return time.monotonic() < self._fresh_until and self._value is not newer_than
+
+    def _refresh(self, *, must: bool) -> None:
+        try:
+            self._value, lifetime = self._fetch(), METADATA_LIFETIME
+        except TenantUnavailable:
+            if must or self._value is None:
+                raise
+            lifetime = 60  # the old value will do until the tenant is back
+        self._fresh_until = time.monotonic() + lifetime
+
+
+class Authority:
+    """One user flow's authority: its metadata and signing keys, checked, and fetched when first needed."""
+
+    def __init__(self, url: str, user_flow: str, tenant_id: str | None, server: Server):
+        parts = urlsplit(url)
+        path = parts.path.rstrip("/")
+        self.url = parts._replace(path=path).geturl()
+        self.metadata_url = parts._replace(path=f"{path}/v2.0/.well-known/openid-configuration").geturl()
+        self.user_flow = user_flow
+        self._host = parts.hostname
+        self._tenant_id = tenant_id
+        self._server = server
+        self._metadata = _Kept(self._fetch_metadata)
+        self._keys = _Kept(self._fetch_keys)
+        self._refetches: deque[float] = deque(maxlen=KEY_REFETCHES)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The user flow's metadata (OpenID Connect Discovery section 3).
+
+        Raises TenantUnavailable, or SetupFault when it is not there or not to be trusted.
+        """
+        return self._metadata.get()
+
+    def signing_key(self, key_id: str | None) -> jwt.PyJWK:
+        """The key named `key_id`, or the only key when a token names none.
+
+        An unknown name fetches the keys once more, so that a rotation works at once; a few times in
+        KEY_REFETCH_WINDOW only, so that garbage cannot make us hammer the tenant. Raises TokenRefused.
+        """
+        keys = self._keys.get()
+        key = _pick(keys, key_id)
+        if key is None and self._may_refetch():
+            key = _pick(self._keys.get(newer_than=keys), key_id)
+        if key is None:
+            raise TokenRefused(f"no signing key for kid {key_id!r}")
+        return key
+
+    def post_to_token_endpoint(self, url: str, **kwargs: Any) -> Reply:
+        """Send MSAL's token request. Raises TenantUnavailable unless it is answered with a JSON object."""
+        reply = self._call("POST", url, **kwargs)
+        _json_object(reply, url)
+        return reply
+
+    def _may_refetch(self) -> bool:
+        now = time.monotonic()
+        if len(self._refetches) == KEY_REFETCHES and now - self._refetches[0] < KEY_REFETCH_WINDOW:
+            return False
+        self._refetches.append(now)
+        return True
+
+    def _fetch_metadata(self) -> Mapping[str, str]:
+        reply = self._call("GET", self.metadata_url)
+        if reply.status_code != 200:
+            raise SetupFault(
+                f"{self.metadata_url} answered {reply.status_code}: is the tenant or the user flow misspelt?"
+            )
+        metadata = _json_object(reply, self.metadata_url)
+        self._check_metadata(metadata)
+        return metadata
+
+    def _check_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """No secret goes to, and nothing is believed from, a host other than the configured authority's."""
+        for name in (
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "end_session_endpoint",
+        ):
+            value = metadata.get(name)
+            if not isinstance(value, str) or urlsplit(value).hostname != self._host:
+                raise SetupFault(f"{self.metadata_url}: {name} {value!r} is not on {self._host}")
+        for name in ("issuer", "token_endpoint", "jwks_uri"):
+            if urlsplit(metadata[name]).scheme != "https":
+                raise SetupFault(f"{self.metadata_url}: {name} is not https")
+        if self._tenant_id and self._tenant_id.lower() not in metadata["issuer"].lower().split("/"):
+            raise SetupFault(f"the issuer {metadata['issuer']!r} is not of tenant B2C_TENANT_ID")
+
+    def _fetch_keys(self) -> list[jwt.PyJWK]:
+        url = self.metadata["jwks_uri"]
+        reply = self._call("GET", url)
+        try:
+            keys = jwt.PyJWKSet.from_dict(_json_object(reply, url)).keys
+        except (jwt.PyJWTError, TypeError, AttributeError, ValueError) as error:
+            raise TenantUnavailable(
+                f"{url} answered {reply.status_code} without usable keys: {error!r}"
+            ) from error
+        return [key for key in keys if key.key_type == "RSA" and key.public_key_use in ("sig", None)]
+
+    def _call(self, method: str, url: str, **kwargs: Any) -> Reply:
+        try:
+            reply = self._server.request(method, url, **kwargs)
+        except requests.RequestException as error:
+            raise TenantUnavailable(f"no answer from {url}: {short(error)}") from error
+        if reply.status_code == 429 or reply.status_code >= 500:
+            seconds = reply.headers.get("Retry-After", "")
+            raise TenantUnavailable(
+                f"{url} answered {reply.status_code}",
+                retry_after=min(int(seconds), 3600) if re.fullmatch(r"[0-9]{1,9}", seconds) else 0,
+            )
+        return reply
+
+
+def _pick(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:
+    named = [key for key in keys if key.key_id == key_id]
+    if key_id is None and len(keys) == 1:
+        return keys[0]
+    return named[0] if len(named) == 1 else None
+
+
+def _json_object(reply: Reply, url: str) -> dict[str, Any]:
+    try:
+        value = json.loads(reply.text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise TenantUnavailable(
+            f"{url} answered {reply.status_code} with something that is not a JSON object"
+        )
+    return value

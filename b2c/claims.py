@@ -1,0 +1,82 @@
+"""What the claims of an ID token mean, and how to show them."""
+
+import json
+import time
+from typing import Any
+
+# Microsoft Learn, "Overview of tokens in Azure AD B2C" and "User profile attributes"; RFC 7519 section 4.1.
+CLAIMS = {
+    "iss": "Issuer: who issued the token",
+    "sub": "Subject: the user's lasting id; use this one to recognise somebody",
+    "aud": "Audience: the client id of the app that the token is for",
+    "exp": "Expiration time: the token is not accepted from then on",
+    "nbf": "Not before: the token is not accepted until then",
+    "iat": "Issued at: when the token was issued",
+    "auth_time": "When the user last signed in at the tenant",
+    "nonce": "Ties the token to the sign-in that asked for it",
+    "ver": "Version of the token's format",
+    "tfp": "Trust framework policy: the user flow that issued the token",
+    "acr": "Authentication context: the user flow that issued the token",
+    "oid": "Object id of the user in the directory",
+    "tid": "Tenant id",
+    "name": "Display name",
+    "given_name": "Given name",
+    "family_name": "Surname",
+    "emails": "The user's e-mail addresses",
+    "email": "The user's e-mail address",
+    "idp": "Identity provider that the user signed in with",
+    "newUser": "Whether the user has only just signed up",
+    "isForgotPassword": "Whether the user has just reset a forgotten password",
+    "at_hash": "Hash of the access token issued together with this token",
+    "c_hash": "Hash of the code issued together with this token",
+    "city": "City",
+    "country": "Country or region",
+    "postalCode": "Postal code",
+    "state": "State or province",
+    "streetAddress": "Street address",
+    "jobTitle": "Job title",
+}
+
+# What a token says about itself and not about the user.
+PROTOCOL_CLAIMS = {
+    "iss",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "auth_time",
+    "nonce",
+    "tfp",
+    "acr",
+    "at_hash",
+    "c_hash",
+    "ver",
+}
+
+
+def described(claims: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each claim, times as dates."""
+    rows = []
+    for name, value in claims.items():
+        if name in ("exp", "nbf", "iat", "auth_time") and isinstance(value, int):
+            value = f"{time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(value))}"
+        elif not isinstance(value, str):
+            value = json.dumps(value, ensure_ascii=False)
+        rows.append((name, value, CLAIMS.get(name, "")))
+    return rows
+
+
+def display_name(claims: dict[str, Any] | None) -> str:
+    """What to call the user; empty when nobody is signed in."""
+    if not claims:
+        return ""
+    whole = f"{claims.get('given_name') or ''} {claims.get('family_name') or ''}"
+    emails = claims.get("emails")
+    candidates = [
+        claims.get("name"),
+        whole,
+        claims.get("email"),
+        *(emails if isinstance(emails, list) else []),
+    ]
+    names = [name.strip() for name in candidates if isinstance(name, str)]
+    return next((name[:80] for name in names if name and name != "unknown"), "a user without a name")

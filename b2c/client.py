@@ -1,0 +1,259 @@
+"""The app registration at work: begin and complete user flows, get access tokens, sign out."""
+
+import json
+import re
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import msal
+
+from .authority import Authority, Reply, Server
+from .problems import (
+    AnswerRefused,
+    Problem,
+    SetupFault,
+    SignInRequired,
+    TenantUnavailable,
+    TokenRefused,
+    from_answer,
+    short,
+)
+
+# form_post, which MSAL recommends, comes back as a cross-site POST, without SameSite=Lax cookies.
+warnings.filterwarnings("ignore", message="response_mode='form_post'", module="msal")
+
+CLOCK_SKEW = 300  # seconds; what Microsoft's own stack allows (TokenValidationParameters.ClockSkew)
+
+# What MSAL, which does not validate, raises on an answer that it cannot make sense of.
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
+
+
+class _Offline(Exception):
+    """MSAL would have to ask the tenant."""
+
+
+class _Transport:
+    """What MSAL talks through: metadata comes from our cache, token requests are bounded and checked."""
+
+    def __init__(self, authority: Authority, online: bool):
+        self._authority = authority
+        self._online = online
+
+    def get(self, url: str, **kwargs: Any) -> Reply:
+        return Reply(200, {}, json.dumps(self._authority.metadata))
+
+    def post(self, url: str, *, params: Any, data: Any, headers: Any) -> Reply:
+        if not self._online:
+            raise _Offline
+        return self._authority.post_to_token_endpoint(url, params=params, data=data, headers=headers)
+
+    def close(self) -> None:
+        """Nothing to do: the connections are shared."""
+
+
+def checked_hints(given: Mapping[str, str]) -> dict[str, str]:
+    """Those of the `given` hints for the tenant's pages that are well-formed.
+
+    Without `ui_locales` the pages follow the browser's own Accept-Language. Source: Microsoft Learn, "Set up
+    direct sign-in using Azure Active Directory B2C".
+    """
+    forms = {
+        "login_hint": r"[^\x00-\x20\x7f]{1,254}",
+        "domain_hint": r"[A-Za-z0-9.-]{1,253}",
+        "ui_locales": r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*( [A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*){0,4}",
+    }
+    return {name: given[name] for name in forms if re.fullmatch(forms[name], given.get(name, ""))}
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A completed user flow: who it was (checked claims) and what MSAL keeps for them."""
+
+    claims: dict[str, Any]
+    account_id: str
+    token_cache: str
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """An access token, and the token cache to store if getting it has changed the cache."""
+
+    secret: str
+    token_cache: str | None
+
+
+class Client:
+    """The app registration, at every user flow that it uses.
+
+    `authorities` maps the name of each user flow to its authority URL; `scopes` are the web API's.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        authorities: Mapping[str, str],
+        redirect_uri: str,
+        scopes: Iterable[str] = (),
+        tenant_id: str | None = None,
+    ):
+        self.client_id = client_id
+        self.redirect_uri = redirect_uri
+        self.scopes = list(scopes)
+        self._client_secret = client_secret
+        server = Server(next(iter(authorities.values())))
+        self.authorities = {
+            user_flow: Authority(url, user_flow, tenant_id, server) for user_flow, url in authorities.items()
+        }
+
+    def begin(self, user_flow: str, *, scopes: Iterable[str] = (), **hints: str) -> dict[str, Any]:
+        """Begin `user_flow`: MSAL's flow with `state`, `nonce`, PKCE verifier and the `auth_uri` to go to.
+
+        `hints` are `login_hint`, `domain_hint`, `prompt` and `ui_locales` (Microsoft Learn, "Set up direct
+        sign-in"). Raises TenantUnavailable or SetupFault.
+        """
+        ui_locales = hints.pop("ui_locales", None)
+        flow = self._application(user_flow).initiate_auth_code_flow(
+            list(scopes), redirect_uri=self.redirect_uri, response_mode="query", **hints
+        )
+        if ui_locales:  # MSAL has no parameter for it
+            flow["auth_uri"] += "&" + urlencode({"ui_locales": ui_locales})
+        flow["began"] = int(time.time())
+        return flow
+
+    def complete(self, user_flow: str, flow: dict[str, Any], response: Mapping[str, str]) -> SignIn:
+        """Complete the `flow` that `begin` began with the authorization response (RFC 6749 section 4.1.2).
+
+        Raises Problem: Cancelled, PasswordForgotten, AnswerRefused, TokenRefused, SignInRequired,
+        TenantUnavailable or SetupFault.
+        """
+        # One outcome, not both (RFC 6749 section 4.1.2.1).
+        if ("code" in response) == ("error" in response):
+            raise AnswerRefused("the response needs either a code or an error")
+        if "error" in response:
+            raise self._problem(response)
+        # An issuer, where one is named, must be ours (RFC 9207 section 2.4).
+        authority = self.authorities[user_flow]
+        if response.get("iss", authority.metadata["issuer"]) != authority.metadata["issuer"]:
+            raise AnswerRefused(f"the response comes from {response['iss']!r}")
+        # The code, for tokens. MSAL checks state and nonce, and sends the PKCE verifier.
+        cache = msal.SerializableTokenCache()
+        application = self._application(user_flow, cache)
+        try:
+            result = application.acquire_token_by_auth_code_flow(
+                flow, {"state": response.get("state"), "code": response["code"]}
+            )
+        except UNREADABLE as error:
+            raise TokenRefused(f"MSAL refused the token response: {short(error)}") from error
+        if "error" in result:
+            raise self._problem(result)
+        # The ID token, before anything in it is believed.
+        claims = self._check_id_token(authority, result.get("id_token"))
+        if claims["iat"] < flow["began"] - CLOCK_SKEW:
+            raise TokenRefused("the ID token is older than this sign-in")
+        [account] = (
+            application.get_accounts()
+        )  # the cache was empty, so it holds this sign-in's account alone
+        return SignIn(claims, account["home_account_id"], cache.serialize())
+
+    def access_token(
+        self, user_flow: str, token_cache: str, account_id: str, subject: str, *, refresh: bool
+    ) -> AccessToken | None:
+        """An access token for the web API and this account.
+
+        Without `refresh`, only one that the cache holds, or None. Raises SignInRequired when only the user
+        can help, TenantUnavailable, SetupFault or TokenRefused.
+        """
+        cache = msal.SerializableTokenCache()
+        cache.deserialize(token_cache)
+        application = self._application(user_flow, cache, refresh=refresh)
+        account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
+        try:
+            result = application.acquire_token_silent_with_error(self.scopes, account)
+        except _Offline:
+            return None
+        except UNREADABLE as error:
+            raise TenantUnavailable(f"MSAL could not read the token response: {short(error)}") from error
+        if not result:
+            raise SignInRequired("the token cache holds nothing for this account")
+        if "error" in result:
+            raise self._problem(result)
+        if "access_token" not in result:
+            raise SetupFault("the tenant gave no access token for SCOPE")
+        if "id_token" in result:
+            refreshed = self._check_id_token(self.authorities[user_flow], result["id_token"])
+            if refreshed["sub"] != subject:  # OpenID Connect Core section 12.2
+                raise TokenRefused("the refreshed ID token is for another user")
+        return AccessToken(result["access_token"], cache.serialize() if cache.has_state_changed else None)
+
+    def sign_out_uri(self, user_flow: str, token_cache: str | None, post_logout_redirect_uri: str) -> str:
+        """Where a browser goes to end the tenant's session (OpenID Connect RP-Initiated Logout, section 2).
+
+        Raises TenantUnavailable or SetupFault.
+        """
+        parameters = {"client_id": self.client_id, "post_logout_redirect_uri": post_logout_redirect_uri}
+        id_token = _id_token(token_cache)
+        if id_token:
+            parameters["id_token_hint"] = id_token
+        endpoint = self.authorities[user_flow].metadata["end_session_endpoint"]
+        return endpoint + ("&" if "?" in endpoint else "?") + urlencode(parameters)
+
+    def _application(
+        self, user_flow: str, cache: msal.SerializableTokenCache | None = None, *, refresh: bool = True
+    ) -> msal.ConfidentialClientApplication:
+        """A new MSAL application, so that its http_cache cannot hold one user's refusal against another."""
+        authority = self.authorities[user_flow]
+        return msal.ConfidentialClientApplication(
+            self.client_id,
+            client_credential=self._client_secret,
+            authority=authority.url,
+            token_cache=cache,
+            http_client=_Transport(authority, online=refresh),
+            instance_discovery=False,  # custom domains are unknown to login.microsoftonline.com
+        )
+
+    def _check_id_token(self, authority: Authority, id_token: Any) -> dict[str, Any]:
+        """The claims of `id_token`, checked as OpenID Connect Core section 3.1.3.7 and B2C's documents ask.
+
+        Raises TokenRefused with the check that failed.
+        """
+        if not isinstance(id_token, str):
+            raise TokenRefused("there is no ID token")
+        try:
+            key = authority.signing_key(jwt.get_unverified_header(id_token).get("kid"))
+            claims = jwt.decode(
+                id_token,
+                key.key,
+                algorithms=["RS256"],
+                audience=self.client_id,
+                issuer=authority.metadata["issuer"],
+                leeway=CLOCK_SKEW,
+                options={"require": ["iss", "aud", "exp", "nbf", "iat", "sub", "nonce"]},
+            )
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
+            raise TokenRefused(f"the ID token is not valid: {short(error)}") from error
+        if claims["aud"] not in (self.client_id, [self.client_id]):
+            raise TokenRefused("the ID token is for another audience too")
+        if not isinstance(claims["sub"], str) or not claims["sub"]:
+            raise TokenRefused("the ID token's sub is empty")
+        issued_by = claims.get("tfp") or claims.get("acr")
+        if str(issued_by).lower() != authority.user_flow.lower():
+            raise TokenRefused(f"the ID token is of user flow {issued_by!r}")
+        return claims
+
+    def _problem(self, answer: Mapping[str, Any]) -> Problem:
+        return from_answer(answer, redirect_uri=self.redirect_uri, scope=" ".join(self.scopes))
+
+
+def _id_token(token_cache: str | None) -> str | None:
+    if not token_cache:
+        return None
+    cache = msal.SerializableTokenCache()
+    cache.deserialize(token_cache)
+    tokens = cache.search(msal.TokenCache.CredentialType.ID_TOKEN)
+    return next((token["secret"] for token in tokens), None)

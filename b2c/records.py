@@ -1,0 +1,191 @@
+"""Where sessions are kept: sealed records in Redis or in one file, and the one rule for both.
+
+A record is made by a sign-in alone, under an id of its own. Anything later can only replace it while it is
+there, so nothing that is still under way when a session ends can bring it back.
+"""
+
+import json
+import secrets
+import sqlite3
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+STORE_ERRORS = (sqlite3.Error, redis.RedisError)
+EXPIRED_AT_ONCE = 20  # expired records that one write removes
+REFRESH_LIMIT = 20  # seconds to wait for another request's refresh
+
+
+class Seal:
+    """Authenticated encryption under the first of `keys`; the others still open what they have sealed."""
+
+    def __init__(self, keys: Iterable[str]):
+        self._fernet = MultiFernet([Fernet(self._derived(key)) for key in keys])
+
+    @staticmethod
+    def _derived(key: str) -> bytes:
+        hkdf = HKDF(SHA256(), length=32, salt=None, info=b"b2c-flask-webapp sealed record 1")
+        return urlsafe_b64encode(hkdf.derive(key.encode()))
+
+    def seal(self, name: str, value: Any) -> str:
+        """`value` (JSON), encrypted and authenticated, good under this `name` only."""
+        return self._fernet.encrypt(json.dumps([name, value]).encode()).decode()
+
+    def unseal(self, name: str, sealed: str | bytes | None, max_age: int | None = None) -> Any:
+        """What was sealed under `name`; None if missing, damaged, foreign or older than `max_age` seconds."""
+        try:
+            sealed_name, value = json.loads(self._fernet.decrypt(sealed or b"", ttl=max_age))
+        except InvalidToken:
+            return None
+        return value if sealed_name == name else None
+
+
+class EmbeddedStore:
+    """Records in one SQLite file, through those calls of redis-py that Records needs.
+
+    For any number of threads and processes on one machine. Expired records go away by themselves.
+    Raises sqlite3.Error, and OSError when `folder` cannot be made.
+    """
+
+    def __init__(self, folder: Path):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = folder / "sessions.sqlite3"
+        self._file.touch(mode=0o600)
+        self._idle: list[sqlite3.Connection] = []
+        with closing(self._connect()) as connection:  # closed, for a connection must not cross a fork
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, value TEXT, expires REAL)"
+            )
+            connection.execute("CREATE INDEX IF NOT EXISTS expiry ON records (expires)")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=2, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _run(self, statement: str, *values: Any) -> tuple[Any, int]:
+        """The first value of the first row, and the number of rows changed."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            cursor = connection.execute(statement, values)
+            row = cursor.fetchone()
+            return row and row[0], cursor.rowcount
+        finally:
+            self._idle.append(connection)
+
+    def get(self, name: str) -> str | None:
+        return self._run("SELECT value FROM records WHERE name = ? AND expires > ?", name, time.time())[0]
+
+    def set(self, name: str, value: str, *, ex: int, nx: bool = False, xx: bool = False) -> bool:
+        now = time.time()
+        if xx:
+            statement = "UPDATE records SET value = ?2, expires = ?3 WHERE name = ?1 AND expires > ?4"
+            return self._run(statement, name, value, now + ex, now)[1] == 1
+        self._run(
+            "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expires < ? LIMIT ?)",
+            now,
+            EXPIRED_AT_ONCE,
+        )
+        statement = (
+            "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+            " SET value = excluded.value, expires = excluded.expires WHERE expires <= ?4 OR NOT ?5"
+        )
+        return self._run(statement, name, value, now + ex, now, nx)[1] == 1
+
+    def expire(self, name: str, seconds: int) -> None:
+        now = time.time()
+        self._run("UPDATE records SET expires = ? WHERE name = ? AND expires > ?", now + seconds, name, now)
+
+    def delete(self, *names: str) -> int:
+        return sum(self._run("DELETE FROM records WHERE name = ?", name)[1] for name in names)
+
+    @contextmanager
+    def lock(self, name: str, *, timeout: int, blocking_timeout: int) -> Iterator[None]:
+        owner, patience = secrets.token_hex(8), time.monotonic() + blocking_timeout
+        while not self.set(name, owner, ex=timeout, nx=True):
+            if time.monotonic() > patience:
+                raise redis.exceptions.LockError(f"{name} is locked")
+            time.sleep(0.02)
+        try:
+            yield
+        finally:
+            self._run("DELETE FROM records WHERE name = ? AND value = ?", name, owner)
+
+
+class Records:
+    """The sessions: of each, a record of what pages need, and one of the token cache, both sealed.
+
+    `idle` and `absolute` are the lifetimes in seconds. Every method raises one of STORE_ERRORS when the
+    store fails.
+    """
+
+    def __init__(self, store: EmbeddedStore | redis.Redis, seal: Seal, idle: int, absolute: int):
+        self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
+        self._extended: dict[str, float] = {}
+
+    def start(self, data: dict[str, Any], token_cache: str) -> str:
+        """Make a session and return its new id. `data` says when it `started`, in seconds since the epoch."""
+        session_id = secrets.token_urlsafe(32)
+        self._write(f"tokens:{session_id}", token_cache, data, nx=True)
+        self._write(f"session:{session_id}", data, data, nx=True)
+        return session_id
+
+    def read(self, session_id: str) -> dict[str, Any] | None:
+        """A session's data; None if there is no such session, or none that is to be believed."""
+        data = self._read(f"session:{session_id}")
+        if data is None or time.time() > data["started"] + self._absolute:
+            return None
+        self._extend(session_id, data)
+        return data
+
+    def replace(self, session_id: str, data: dict[str, Any]) -> bool:
+        """Keep `data` instead. False if the session has ended."""
+        return self._write(f"session:{session_id}", data, data, xx=True)
+
+    def end(self, session_id: str) -> bool:
+        """End a session. False if it had ended already."""
+        return self._store.delete(f"session:{session_id}", f"tokens:{session_id}") > 0
+
+    def token_cache(self, session_id: str) -> str:
+        """The session's MSAL token cache, serialized; empty if there is none."""
+        return self._read(f"tokens:{session_id}") or ""
+
+    def replace_token_cache(self, session_id: str, data: dict[str, Any], token_cache: str) -> bool:
+        """Keep this token cache instead, for the session with this `data`. False if the session has ended."""
+        return self._write(f"tokens:{session_id}", token_cache, data, xx=True)
+
+    def lock_token_cache(self, session_id: str) -> AbstractContextManager:
+        """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token."""
+        return self._store.lock(f"lock:{session_id}", timeout=REFRESH_LIMIT, blocking_timeout=REFRESH_LIMIT)
+
+    def _read(self, name: str) -> Any:
+        return self._seal.unseal(name, self._store.get(name))
+
+    def _write(self, name: str, value: Any, data: dict[str, Any], **how: bool) -> bool:
+        return bool(self._store.set(name, self._seal.seal(name, value), ex=self._time_left(data), **how))
+
+    def _time_left(self, data: dict[str, Any]) -> int:
+        return max(1, min(self._idle, data["started"] + self._absolute - int(time.time())))
+
+    def _extend(self, session_id: str, data: dict[str, Any]) -> None:
+        """Move the idle limit on: in twenty steps, for reading must not cost a write each time."""
+        now = time.time()
+        if now - self._extended.get(session_id, 0) < self._idle / 20:
+            return
+        if len(self._extended) >= 4096:
+            self._extended.clear()
+        self._extended[session_id] = now
+        for name in (f"session:{session_id}", f"tokens:{session_id}"):
+            self._store.expire(name, self._time_left(data))

@@ -1,0 +1,139 @@
+"""The app and the tenant as real servers, and a browser to drive them with."""
+
+import importlib.util
+import os
+import socket
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import requests
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from local_tenant import LocalTenant
+from tests.browser import Browser
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Tenant:
+    """The local tenant, and shorthands for its control endpoints."""
+
+    def __init__(self, running: LocalTenant):
+        self.running = running
+        self.url, self.settings, self.account = running.url, running.settings, running.account
+
+    def control(self, method: str, path: str, **body: object) -> object:
+        answer = requests.request(method, f"{self.url}/control/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def misbehave(self, **faults: dict) -> None:
+        self.control("PATCH", "faults", **faults)
+
+    def seen(self, *endpoints: str) -> list[dict]:
+        """The requests that these endpoints have seen."""
+        return [seen for seen in self.control("GET", "requests") if seen["endpoint"] in endpoints]
+
+    def forget_requests(self) -> None:
+        self.control("DELETE", "requests")
+
+
+@pytest.fixture(scope="session")
+def running_tenant():
+    """One local tenant for the whole run."""
+    with LocalTenant(port=0, redirect_uris=["http://localhost:5000/getAToken"]) as running:
+        yield running
+
+
+@pytest.fixture
+def tenant(running_tenant):
+    """The local tenant, well-behaved and with nothing on record."""
+    tenant = Tenant(running_tenant)
+    yield tenant
+    tenant.control("DELETE", "faults")
+    tenant.control("PUT", "clock", offset=0)
+    tenant.forget_requests()
+
+
+class QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *args: object) -> None:
+        pass
+
+
+class RunningApp:
+    """One instance of app.py, served on a port of its own."""
+
+    def __init__(self, environ: dict[str, str], module: ModuleType, port: int):
+        self.environ, self.module, self.port = environ, module, port
+        self.url = f"http://localhost:{port}"
+
+
+def import_app(environ: dict[str, str]) -> ModuleType:
+    """app.py as a fresh module that has read these settings and no others."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update({"PATH": before["PATH"], "HOME": before.get("HOME", "/")} | environ)
+    try:
+        spec = importlib.util.spec_from_file_location("app", ROOT / "app.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def serve_app(running_tenant, tmp_path_factory):
+    """A function that serves app.py with the tenant's settings, and those given on top."""
+    servers = []
+
+    def serve(**settings: str) -> RunningApp:
+        port = free_port()
+        environ = running_tenant.settings | {
+            "REDIRECT_URI": f"http://localhost:{port}/getAToken",
+            "SESSION_DIR": str(tmp_path_factory.mktemp("sessions")),
+        }
+        environ |= settings
+        requests.post(
+            f"{running_tenant.url}/control/redirect-uris",
+            json={"redirect_uri": environ["REDIRECT_URI"]},
+            timeout=10,
+        ).raise_for_status()
+        module = import_app(environ)
+        server = make_server("127.0.0.1", port, module.app, threaded=True, request_handler=QuietHandler)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return RunningApp(environ, module, port)
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def shared_app(serve_app):
+    """The app with its usual settings."""
+    return serve_app()
+
+
+@pytest.fixture
+def browser(shared_app, tenant):
+    """A browser that has been nowhere yet."""
+    with Browser(shared_app.url, tenant) as browser:
+        yield browser
