@@ -7,14 +7,16 @@ import requests
 
 
 class Forms(HTMLParser):
-    """The forms of a page: action, fields, and the links around them."""
+    """A page's forms (action, fields, buttons), links, main heading and text."""
 
     def __init__(self, html: str):
         super().__init__()
         self.forms: list[dict] = []
         self.links: dict[str, str] = {}
         self.text = ""
+        self.heading = ""
         self._link = ""
+        self._in_heading = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attributes: list) -> None:
@@ -24,6 +26,8 @@ class Forms(HTMLParser):
         elif tag in ("input", "button") and self.forms and given.get("name"):
             kind = "buttons" if tag == "button" or given.get("type") == "submit" else "fields"
             self.forms[-1][kind][given["name"]] = given.get("value") or ""
+        elif tag == "h1":
+            self._in_heading = True
         elif tag == "a":
             self._link = given.get("href") or ""
             if given.get("id"):
@@ -32,9 +36,12 @@ class Forms(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "a":
             self._link = ""
+        elif tag == "h1":
+            self._in_heading = False
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        self.heading += data if self._in_heading else ""
         if self._link and data.strip():
             self.links[data.strip()] = self._link
 
@@ -115,6 +122,5 @@ class Browser:
 
     def signed_in_as(self) -> str | None:
         """Who the app says is signed in: what its home page greets them as."""
-        found = Forms(self.get("/").text)
-        heading = " ".join(found.text.split())
-        return heading.partition("Welcome, ")[2] or None if "Sign out" in heading else None
+        home = Forms(self.get("/").text)
+        return home.heading.strip().removeprefix("Welcome, ") if "Sign out" in home.text else None

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 import socket
 import threading
 from pathlib import Path
@@ -27,13 +28,35 @@ class Tenant:
     """The local tenant, and shorthands for its control endpoints."""
 
     def __init__(self, running: LocalTenant):
-        self.running = running
-        self.url, self.settings, self.account = running.url, running.settings, running.account
+        self.url, self.tls_url, self.api_url = running.url, running.tls_url, running.api_url
+        self.settings = running.settings
+        self._options = self.control("GET", "options")
+        self.account = self.add_account("Ada Lovelace")
 
     def control(self, method: str, path: str, **body: object) -> object:
         answer = requests.request(method, f"{self.url}/control/{path}", json=body, timeout=10)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def add_account(self, display_name: str, password: str = "Try-it-0ut") -> dict:
+        """Somebody new, known to the tenant."""
+        email = f"{secrets.token_hex(4)}@example.com"
+        account = self.control("POST", "accounts", email=email, password=password, display_name=display_name)
+        return account | {"password": password}
+
+    def option(self, **options: object) -> None:
+        self.control("PATCH", "options", **options)
+
+    def behave(self) -> None:
+        """Undo what a test has set."""
+        self.control("DELETE", "faults")
+        self.control("PUT", "clock", offset=0)
+        self.control("PATCH", "options", **self._options)
+        self.control("DELETE", "requests")
+
+    def last_mail(self, email: str) -> str:
+        """The code in the last message to this address."""
+        return next(mail["code"] for mail in reversed(self.control("GET", "mail")) if mail["to"] == email)
 
     def misbehave(self, **faults: dict) -> None:
         self.control("PATCH", "faults", **faults)
@@ -55,12 +78,11 @@ def running_tenant():
 
 @pytest.fixture
 def tenant(running_tenant):
-    """The local tenant, well-behaved and with nothing on record."""
+    """The local tenant, well-behaved, with nothing on record and one account of the test's own."""
     tenant = Tenant(running_tenant)
-    yield tenant
-    tenant.control("DELETE", "faults")
-    tenant.control("PUT", "clock", offset=0)
     tenant.forget_requests()
+    yield tenant
+    tenant.behave()
 
 
 class QuietHandler(WSGIRequestHandler):
