@@ -38,8 +38,8 @@ def main(arguments=None):
             return serve(tenant, wanted, stop)
     except PortTaken as taken:
         say(
-            f"Port {taken.port} is not free. Stop the program that has it, or choose three other ports: "
-            "python -m local_tenant --port N takes N, N+1 and N+2, and --port 0 any that are free."
+            f"Port {taken.port} cannot be used ({taken.reason}). Stop the program that has it, "
+            "or choose others: --port N takes N, N+1 and N+2; --port 0 takes any that are free."
         )
         return 2
 
@@ -72,7 +72,7 @@ def serve(tenant, wanted, stop):
     say(banner(tenant, app))
     if wanted.open:
         threading.Thread(target=open_when_up, args=(app, stop), daemon=True).start()
-    if wanted.command:
+    if wanted.command and not stop.is_set():
         return run(wanted.command, os.environ | settings, stop)
     for name, value in settings.items():
         print(f'{name}="{value}"' if " " in value else f"{name}={value}")

@@ -29,6 +29,7 @@ from flask import Blueprint, abort, jsonify, request
 
 from .current import tenant
 from .directory import Account, Refused
+from .errors import KNOWN
 from .faults import LEGS
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
@@ -65,6 +66,9 @@ def add_faults():
     for leg, fault in wanted.items():
         if leg not in LEGS or not isinstance(fault, dict):
             abort(400, f"{leg!r} is no leg with an object; there are {', '.join(LEGS)}.")
+        code = fault["error"].get("code") if isinstance(fault.get("error"), dict) else None
+        if code is not None and code not in KNOWN:
+            abort(400, f"There is no error {code!r} here; send error and error_description instead.")
     tenant().faults.merge(wanted)
     return tenant().faults.current()
 

@@ -12,6 +12,9 @@ CODE_TRIES = 5
 CODE_SENDS = 10
 
 
+LOCKED = "Your account has been locked. Contact your support person to unlock it, then try again."
+
+
 class Refused(Exception):
     """What the person typed is not acceptable; the text is B2C's own and is shown on the page."""
 
@@ -83,9 +86,7 @@ class Directory:
         if not secrets.compare_digest(account.password.encode(), password.encode()):
             raise Refused("Your password is incorrect.")
         if account.locked:
-            raise Refused(
-                "Your account has been locked. Contact your support person to unlock it, then try again."
-            )
+            raise Refused(LOCKED)
         return account
 
 
@@ -136,7 +137,8 @@ class Mailbox:
     def send_code(self, email):
         """Raises Refused for no address or too many sends."""
         check_email(email)
-        if sum(mail.to.lower() == email.lower() for mail in self.messages) >= CODE_SENDS:
+        lately = [mail for mail in self.messages if mail.sent_at > self._clock.now() - CODE_SECONDS]
+        if sum(mail.to.lower() == email.lower() for mail in lately) >= CODE_SENDS:
             raise Refused(
                 "There have been too many requests to verify this email address. "
                 "Please wait a while, then try again."

@@ -41,6 +41,12 @@ KNOWN = {
         "invalid_request",
         "The policy '{0}' specified in the request does not exist in tenant '{1}'.",
     ),
+    "AADB2C90067": (
+        "invalid_request",
+        "The post logout redirect URI '{0}' has an invalid format. "
+        "Specify an https based URL such as 'https://example.com/return' "
+        "or for native clients use the IETF native client URI 'urn:ietf:wg:oauth:2.0:oob'.",
+    ),
     "AADB2C90077": (
         "interaction_required",
         "User does not have an existing session and request prompt parameter has a value of 'None'.",
@@ -111,7 +117,7 @@ class B2CError(OAuth2Error):
         error, text = KNOWN[code]
         super().__init__(error=error, redirect_uri=redirect_uri)
         self.code = code
-        self.text = f"{code}: {text.format(*values)}"
+        self.text = f"{code}: {text.format(*values) if values else text}"
 
 
 def describe(text, now):

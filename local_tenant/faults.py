@@ -46,6 +46,7 @@ class Faults:
         self._legs = {}
         self._waiting = {}
         self._lock = threading.Lock()
+        self._closed = False
 
     def current(self):
         return {leg: dict(fault) for leg, fault in self._legs.items()}
@@ -60,6 +61,12 @@ class Faults:
             self._legs.clear()
         for name in self.holds():
             self.release(name)
+
+    def close(self):
+        """Let everyone go, and hold nobody from now on."""
+        with self._lock:
+            self._closed = True
+        self.clear()
 
     def take(self, leg):
         """The leg's fault for one request; `times` counts down here."""
@@ -79,6 +86,8 @@ class Faults:
 
     def hold(self, name):
         with self._lock:
+            if self._closed:
+                return
             released = self._waiting.setdefault(name, threading.Event())
         if not released.wait(HOLD_SECONDS):
             self.release(name)

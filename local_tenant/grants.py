@@ -32,7 +32,7 @@ class Server(AuthorizationServer):
 
     def create_authorization_response(self, request=None, grant_user=None, grant=None):
         # get_consent_grant has validated this very request already.
-        return self.handle_response(*grant.create_authorization_response(grant.redirect_uri, grant_user))
+        return grant.create_authorization_response(grant.redirect_uri, grant_user)
 
 
 class TokenEndpoint:
@@ -54,7 +54,7 @@ class TokenEndpoint:
         except InvalidClientError as error:
             raise B2CError("AADB2C90081") from error
 
-    def usable(self, ticket, reuse):
+    def usable(self, ticket):
         """The ticket, if it may be redeemed here and now; raises B2CError."""
         now = tenant().clock.now()
         if not ticket:
@@ -64,8 +64,6 @@ class TokenEndpoint:
         if now > ticket.expires_at:
             times = [int(now), int(ticket.issued_at), ticket.window, int(ticket.expires_at)]
             raise B2CError("AADB2C90080", *times)
-        if ticket.used and not reuse:
-            raise B2CError("AADB2C90129")
         return ticket
 
     def holder(self, ticket):
@@ -79,6 +77,10 @@ class TokenEndpoint:
 
     def generate_token(self, user=None, scope=None, **_):
         ticket = self.request.authorization_code or self.request.refresh_token
+        options = tenant().options
+        reuse = options.code_reuse if self.request.authorization_code else options.refresh_token_reuse
+        if not ticket.redeem() and not reuse:
+            raise B2CError("AADB2C90129")
         scopes = tuple(scope.split())
         token = {"scope": scope, "grant": ticket.grant}
         if resource_of(tenant(), scopes)[0]:
@@ -130,14 +132,14 @@ class CodeGrant(TokenEndpoint, AuthorizationCodeGrant):
         super().validate_token_request()
 
     def query_authorization_code(self, code, client):
-        ticket = self.usable(tenant().codes.find(code), tenant().options.code_reuse)
+        ticket = self.usable(tenant().codes.find(code))
         redirect_uri = self.request.form["redirect_uri"]
         if redirect_uri != ticket.grant.redirect_uri:
             raise B2CError("AADB2C90006", redirect_uri, client.client_id)
         return ticket
 
     def delete_authorization_code(self, authorization_code):
-        authorization_code.used = True
+        """Nothing to do: Ticket.redeem has marked it."""
 
     def authenticate_user(self, authorization_code):
         return self.holder(authorization_code)
@@ -152,7 +154,7 @@ class RefreshGrant(TokenEndpoint, RefreshTokenGrant):
         super().validate_token_request()
 
     def authenticate_refresh_token(self, refresh_token):
-        return self.usable(tenant().refresh_tokens.find(refresh_token), tenant().options.refresh_token_reuse)
+        return self.usable(tenant().refresh_tokens.find(refresh_token))
 
     def _validate_token_scope(self, token):
         wanted = granted(tenant(), self.request.payload.scope or "")
@@ -168,7 +170,7 @@ class RefreshGrant(TokenEndpoint, RefreshTokenGrant):
         return self.generate_token(user=user, scope=" ".join(wanted))
 
     def revoke_old_credential(self, refresh_token):
-        refresh_token.used = True
+        """Nothing to do: Ticket.redeem has marked it."""
 
 
 class Pkce(CodeChallenge):

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -166,7 +167,11 @@ class Ticket:
     issued_at: float
     expires_at: float
     window: str = ""
-    used: bool = False
+    _first_use: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def redeem(self):
+        """True the first time, however many ask at once."""
+        return self._first_use.acquire(blocking=False)
 
     def get_redirect_uri(self):
         return self.grant.redirect_uri

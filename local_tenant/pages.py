@@ -6,7 +6,7 @@ from flask import current_app, g, make_response, redirect, render_template, requ
 
 from .address import add_route, same_url
 from .current import cookie_name, tenant
-from .directory import Account, Refused, check_new_password
+from .directory import LOCKED, Account, Refused, check_new_password
 from .errors import B2CError
 from .protocol import check_authorization_request, error_page
 from .redirects import go_back, with_state
@@ -46,14 +46,15 @@ def favicon():
 
 def authorize():
     """Lead the person through the user flow's journey and back to the app."""
-    if request.method == "POST" and request.headers.get("Origin", tenant().url) != tenant().url:
+    if request.method == "POST" and not from_own_page():
         return error_page("The form was sent from another site.", 403)
     g.prompts = check_authorization_request()
     if answer := _forced_error():
         return answer
-    server = current_app.extensions["authorization_server"]
-    g.grant = server.get_consent_grant()
     g.session, g.account = tenant().session(request.cookies.get(cookie_name()))
+    if "none" in g.prompts and not g.session:
+        raise B2CError("AADB2C90077", redirect_uri=request.args["redirect_uri"])
+    g.grant = current_app.extensions["authorization_server"].get_consent_grant(end_user=g.account)
     journeys = {
         "signupsignin": sign_up_or_sign_in,
         "profileediting": edit_profile,
@@ -62,13 +63,18 @@ def authorize():
     return journeys[g.user_flow.kind]()
 
 
+def from_own_page():
+    here = request.host_url.rstrip("/")
+    return request.headers.get("Origin", here) == here
+
+
 def _forced_error():
     if not tenant().faults.current().get("authorize", {}).get("error") or request.method != "GET":
         return None
     forced = tenant().faults.take("authorize")["error"]
     if "code" in forced:
         raise B2CError(forced["code"], redirect_uri=request.args["redirect_uri"])
-    return make_response(go_back(request.args["redirect_uri"], with_state(list(forced.items()))))
+    return go_back(request.args["redirect_uri"], with_state(list(forced.items())))
 
 
 def sign_up_or_sign_in():
@@ -124,7 +130,8 @@ def reset_password():
         try:
             if not verification_step(journey) and "newPassword" in request.form:
                 return with_cookie(_finish_reset(journey))
-            known_or_refused(journey)
+            if journey["verified"]:
+                known_or_refused(journey)
         except Refused as refused:
             return page("reset.html", journey=journey, values=request.form, problem=refused)
     values = request.form or {"email": request.args.get("login_hint", "")}
@@ -132,17 +139,18 @@ def reset_password():
 
 
 def known_or_refused(journey):
-    # B2C sends the code first and says only then that there is no such account.
-    if journey["verified"] and not tenant().directory.find(journey["email"]):
-        journey.update(verified=False, verification=None)
+    """The account whose address was proven; B2C sends the code first and says only then if there is none."""
+    account = tenant().directory.find(journey["email"])
+    if not account:
+        journey.update(new_journey())
         raise Refused(UNKNOWN)
+    if account.locked:
+        raise Refused(LOCKED)
+    return account
 
 
 def _finish_reset(journey):
-    password = checked_password(journey)
-    account = tenant().directory.find(journey["email"])
-    if not account:
-        raise Refused(UNKNOWN)
+    password, account = checked_password(journey), known_or_refused(journey)
     account.password, account.tokens_valid_from = password, tenant().clock.now()
     begin_session(account)
     return finish()

@@ -1,9 +1,9 @@
 """The endpoints that machines talk to, and the checks of an authorization request."""
 
+from urllib.parse import urlsplit
+
 from flask import current_app, g, jsonify, make_response, redirect, render_template, request
-from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from .address import add_route
 from .current import cookie_name, tenant
@@ -113,7 +113,7 @@ def refuse_authorization(error, text):
     if not error.redirect_uri:
         return error_page(text)
     params = [("error", error.error), ("error_description", describe(text, tenant().clock.now()))]
-    return make_response(go_back(error.redirect_uri, with_state(params)))
+    return go_back(error.redirect_uri, with_state(params))
 
 
 def error_page(text, status=400):
@@ -125,6 +125,8 @@ def logout():
     """End the tenant's session; B2C checks the return address only if it demands an id_token_hint."""
     here, args = tenant(), request.args
     target = args.get("post_logout_redirect_uri")
+    if target and not _is_address(target):
+        return error_page(B2CError("AADB2C90067", target).text)
     if here.options.require_id_token_hint:
         if "id_token_hint" not in args:
             return error_page(B2CError("AADB2C90272").text)
@@ -140,20 +142,26 @@ def logout():
     return response
 
 
+def _is_address(target):
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return False
+    return target.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _signed_out(target):
     if not target:
         return make_response(render_template("signed_out.html"))
-    params = changed(dict(with_state([])), g.get("fault", {})).items()
+    members = changed(dict(with_state([])), g.get("fault", {}))
+    params = [(name, str(value)) for name, value in members.items()]
     mark = "&" if "?" in target else "?"
     return redirect(f"{target}{mark}{encode(params)}" if params else target)
 
 
 def _ours(id_token):
-    here = tenant()
     try:
-        jws.deserialize_compact(
-            id_token, KeySet([key.for_signing for key in here.keys.keys]), algorithms=["RS256"]
-        )
+        claims = tenant().keys.verify(id_token)
     except (JoseError, ValueError):
         return False
-    return True
+    return claims.get("aud") == tenant().registration.client_id

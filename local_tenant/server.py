@@ -18,11 +18,11 @@ STOP_SECONDS = 5
 
 
 class PortTaken(Exception):
-    """The wanted port belongs to another program; `port` says which one."""
+    """The wanted port cannot be had; `port` says which one, `reason` why."""
 
-    def __init__(self, port):
-        super().__init__(port)
-        self.port = port
+    def __init__(self, port, reason):
+        super().__init__(port, reason)
+        self.port, self.reason = port, reason
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -40,8 +40,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._lock = threading.Lock()
         try:
             super().__init__((LOOPBACK, port), Handler)
-        except (OSError, OverflowError) as error:
-            raise PortTaken(port) from error
+        except OSError as error:
+            raise PortTaken(port, error.strerror) from error
         self._loop = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
 
     @property
@@ -92,8 +92,6 @@ class Handler(BaseHTTPRequestHandler):
     """Hands each request of a connection to the server's WSGI app."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "local-tenant"
-    sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -177,6 +175,9 @@ class Handler(BaseHTTPRequestHandler):
         # Lingering for zero seconds makes the close a TCP reset.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+
+    def version_string(self):
+        return "local-tenant"
 
     def log_message(self, format, *args):
         """Quiet: what matters is in the record of requests."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
 
 class SigningKey:
@@ -35,8 +35,8 @@ class SigningKey:
         }
 
     @cached_property
-    def for_signing(self):
-        return RSAKey.import_key(self.private)
+    def joserfc(self):
+        return RSAKey.import_key(self.private, {"kid": self.kid})
 
     def public_pem(self):
         return self.private.public_key().public_bytes(
@@ -72,7 +72,12 @@ class KeyRing:
 
     def sign(self, claims):
         header = {"typ": "JWT", "alg": "RS256", "kid": self.current.kid}
-        return jwt.encode(header, claims, self.current.for_signing, algorithms=["RS256"])
+        return jwt.encode(header, claims, self.current.joserfc, algorithms=["RS256"])
+
+    def verify(self, token):
+        """The claims of a JWT signed with a published key; raises JoseError or ValueError."""
+        published = KeySet([key.joserfc for key in self.keys])
+        return jwt.decode(token, published, algorithms=["RS256"]).claims
 
 
 def forge(claims, keys, fault, client_secret):

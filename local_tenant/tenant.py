@@ -57,7 +57,7 @@ class LocalTenant:
 
     def stop(self):
         """Close everything and delete the CA bundle; raises RuntimeError if a request does not end."""
-        self._tenant.faults.clear()
+        self._tenant.faults.close()
         self._running.close()
 
     @property
