@@ -8,6 +8,7 @@ import json
 import secrets
 import sqlite3
 import time
+import weakref
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -60,6 +61,7 @@ class EmbeddedStore:
         self._file = folder / "sessions.sqlite3"
         self._file.touch(mode=0o600)
         self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         with closing(self._connect()) as connection:  # closed, for a connection must not cross a fork
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(
@@ -122,6 +124,11 @@ class EmbeddedStore:
             yield
         finally:
             self._run("DELETE FROM records WHERE name = ? AND value = ?", name, owner)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 class Records:

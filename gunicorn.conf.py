@@ -1,0 +1,25 @@
+"""How gunicorn serves this app: `gunicorn app:app` reads this file by itself."""
+
+from urllib.parse import urlsplit
+
+import app_config
+
+try:
+    settings = app_config.load()
+except app_config.ConfigError as error:  # said once here, instead of by every worker that cannot start
+    raise SystemExit(str(error)) from None
+
+if not settings.https:  # on a developer's machine, where browsers come without a proxy in between
+    bind = f"{urlsplit(settings.origin).hostname}:{urlsplit(settings.origin).port or 80}"
+
+workers = 2
+threads = 8  # requests wait for the tenant and the API, not for the processor
+timeout = 60  # seconds; more than all outgoing calls of one request together
+graceful_timeout = 50  # seconds for requests under way when a worker is to end
+keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
+limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
+control_socket_disable = True  # its default path would be shared by all apps of one user
+
+# Neither query string nor referrer: the callback's hold the authorization code.
+accesslog = "-"
+access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(D)sus'
