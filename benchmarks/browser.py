@@ -7,6 +7,7 @@ from http.cookies import SimpleCookie
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 TIMEOUT = 30  # seconds
 
 LOGOUT_FORM = re.compile(r'<form[^>]*action="([^"]*/logout)".*?</form>', re.DOTALL)
@@ -44,7 +45,7 @@ class Browser:
     def __init__(self, url: str, keep_alive: bool = True) -> None:
         self.url, self._keep_alive = url, keep_alive
         self._where = urlsplit(url)
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: Streams | None = None
         self.cookies: dict[str, str] = {}
 
     @property
@@ -62,27 +63,29 @@ class Browser:
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._streams:
-            self._streams[1].close()
-            self._streams = None
+        self._keep(None, self._streams)
 
     async def _request(self, method: str, path: str, body: bytes) -> Page:
-        port = 0
+        port, streams = 0, self._streams
         try:
-            reader, writer = self._streams or await asyncio.wait_for(self._connect(), TIMEOUT)
+            reader, writer = streams = streams or await asyncio.wait_for(self._connect(), TIMEOUT)
             port = writer.get_extra_info("sockname")[1]
             writer.write(self._head(method, path, body) + body)
             page = await asyncio.wait_for(self._read(reader), TIMEOUT)
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
-            self.close()
+            self._keep(None, streams)
             raise NoAnswer(port, type(error).__name__) from error
-        if not self._keep_alive or page.headers.get("connection", "").lower() == "close":
-            self.close()
+        closing = not self._keep_alive or page.headers.get("connection", "").lower() == "close"
+        self._keep(None if closing else streams, streams)
         return page
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        self._streams = await asyncio.open_connection("127.0.0.1", self._where.port)
-        return self._streams
+    async def _connect(self) -> Streams:
+        return await asyncio.open_connection("127.0.0.1", self._where.port)
+
+    def _keep(self, kept: Streams | None, used: Streams | None) -> None:
+        self._streams = kept
+        if used and not kept:
+            used[1].close()
 
     def _head(self, method: str, path: str, body: bytes) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._where.netloc}", "Accept: text/html"]

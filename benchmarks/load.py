@@ -131,16 +131,16 @@ class Crowd:
             raise GiveUp
 
     async def _call_api_twice(self, browser: Browser) -> None:
-        calls = [
-            self._once("API call", lambda: browser.get("/call_downstream_api"), api_answered)
-            for _ in range(2)
-        ]
-        lost = None in await asyncio.gather(*calls)
-        if not lost:
+        calls = [self._once("API call", lambda: browser.get("/call_downstream_api")) for _ in range(2)]
+        pages = await asyncio.gather(*calls)
+        if None not in pages:
+            for page in pages:
+                self._judge("API call", page, api_answered)
             return
         page = await self._patiently("API call after a lost one", lambda: browser.get("/call_downstream_api"))
         if not api_answered(page):
             # The tenant spent the refresh token, and its successor died with the worker.
+            self._judge("API call after a lost one", page, redirects)
             self.excused[REFRESH_LOST] += 1
             raise GiveUp
 
@@ -163,7 +163,7 @@ class Crowd:
         raise GiveUp
 
     async def _once(
-        self, what: str, ask: Callable[[], Awaitable[Page]], right: Callable[[Page], bool]
+        self, what: str, ask: Callable[[], Awaitable[Page]], right: Callable[[Page], bool] = bool
     ) -> Page | None:
         """Return the answer, or None when it was inside a killed worker. Raises GiveUp when it is wrong."""
         began = time.monotonic()
@@ -176,10 +176,13 @@ class Crowd:
                 return None
             self.wrong[f"{what}: {error.reason}"] += 1
             raise GiveUp from error
+        self._judge(what, page, right)
+        return page
+
+    def _judge(self, what: str, page: Page, right: Callable[[Page], bool]) -> None:
         if not right(page):
             self.wrong[f"{what}: unexpected {page.status} {page.leads_to.partition('?')[0]}".strip()] += 1
             raise GiveUp
-        return page
 
 
 async def pause() -> None:
@@ -224,7 +227,8 @@ async def put_under_load(rig: Rig, store: str, minutes: float) -> bool:
     await crowd.keep_busy(minutes * 60)
     print(f"Store: {store}\n\n{summary(crowd, before, Counter(rig.counts()))}", flush=True)
     if crowd.wrong:
-        say(f"the app's last words:\n{server.log.read_text()[-6000:]}")
+        log = [line for line in server.log.read_text().splitlines() if not line.startswith("127.0.0.1")]
+        say("\n".join(["the end of the app's log:", *log[-40:]]))
     return not crowd.wrong
 
 

@@ -172,7 +172,7 @@ class Rig:
         return server
 
     def cheap_connections(self) -> dict[str, str]:
-        """Return the settings with which opening a connection costs least: one CA to read, the API on http."""
+        """Return settings with which opening a connection costs least: one CA to read, the API on http."""
         one_ca = str(self.directory / "ca.pem")
         return {"REQUESTS_CA_BUNDLE": one_ca, "ENDPOINT": f"{self.tenant_origins['http api']}/tasks"}
 

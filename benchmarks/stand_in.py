@@ -1,8 +1,8 @@
 """A tenant and a web API that answer at once, so that a measurement shows the app and not its neighbours.
 
-Run as ``python -m benchmarks.stand_in DIRECTORY``: writes its certificate authority there (alone as ``ca.pem``,
-beside the public ones as ``bundle.pem``), prints its addresses as one line of JSON and serves until its
-standard input closes.
+Run as ``python -m benchmarks.stand_in DIRECTORY``: writes its certificate authority there (alone as
+``ca.pem``, beside the public ones as ``bundle.pem``), prints its addresses as one line of JSON and serves
+until its standard input closes.
 """
 
 import asyncio
