@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import click
 import redis
 import requests
 from flask import (
@@ -586,3 +587,21 @@ def crash_page(error: InternalServerError) -> Response:
         return store_page(error.original_exception)
     advice = "Please try again. The people who run this site can see in its log what broke."
     return failure("Something broke on this site", advice, 500)
+
+
+# --- Before the first sign-in -------------------------------------------------------------------------------
+
+
+@app.cli.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(as_json: bool) -> None:
+    """Say what is wrong with the set-up, before anybody signs in."""
+    findings = []
+    for finding in b2c.check.findings(tenant, records, settings.endpoint):
+        findings.append(vars(finding))
+        if not as_json:
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+            click.echo(f"      {finding.advice}\n" if finding.advice else "", nl=False)
+    if as_json:
+        click.echo(json.dumps(findings, indent=2))
+    raise SystemExit(0 if all(finding["ok"] for finding in findings) else 1)

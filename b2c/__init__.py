@@ -7,6 +7,7 @@ are sealed, and whatever goes wrong is raised as a Problem that knows what to te
 In B2C each user flow is an authority of its own, and the same person is another MSAL account in each.
 """
 
+from . import check
 from .authority import Reply, Server
 from .claims import CLAIMS, PROTOCOL_CLAIMS, described, display_name
 from .client import AccessToken, Client, SignIn, checked_hints

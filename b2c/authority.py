@@ -144,6 +144,15 @@ class Authority:
             raise TokenRefused(f"no signing key for kid {key_id!r}")
         return key
 
+    @property
+    def signing_keys(self) -> list[jwt.PyJWK]:
+        """All signing keys that the metadata's `jwks_uri` lists. Raises TenantUnavailable or SetupFault."""
+        return self._keys.get()
+
+    def date(self) -> str:
+        """What time it is at the tenant, as its `Date` header says. Raises TenantUnavailable."""
+        return self._call("GET", self.metadata_url).headers.get("Date", "")
+
     def post_to_token_endpoint(self, url: str, **kwargs: Any) -> Reply:
         """Send MSAL's token request. Raises TenantUnavailable unless it is answered with a JSON object."""
         reply = self._call("POST", url, **kwargs)

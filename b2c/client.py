@@ -136,7 +136,7 @@ class Client:
         if ("code" in response) == ("error" in response):
             raise AnswerRefused("the response needs either a code or an error")
         if "error" in response:
-            raise self._problem(response)
+            raise self.problem(response)
         # An issuer, where one is named, must be ours (RFC 9207 section 2.4).
         authority = self.authorities[user_flow]
         if response.get("iss", authority.metadata["issuer"]) != authority.metadata["issuer"]:
@@ -144,14 +144,9 @@ class Client:
         # The code, for tokens. MSAL checks state and nonce, and sends the PKCE verifier.
         cache = msal.SerializableTokenCache()
         application = self._application(user_flow, cache)
-        try:
-            result = application.acquire_token_by_auth_code_flow(
-                flow, {"state": response.get("state"), "code": response["code"]}
-            )
-        except UNREADABLE as error:
-            raise TokenRefused(f"MSAL refused the token response: {short(error)}") from error
+        result = _redeem(application, flow, {"state": response.get("state"), "code": response["code"]})
         if "error" in result:
-            raise self._problem(result)
+            raise self.problem(result)
         # The ID token, before anything in it is believed.
         claims = self._check_id_token(authority, result.get("id_token"))
         if claims["iat"] < flow["began"] - CLOCK_SKEW:
@@ -182,7 +177,7 @@ class Client:
         if not result:
             raise SignInRequired("the token cache holds nothing for this account")
         if "error" in result:
-            raise self._problem(result)
+            raise self.problem(result)
         if "access_token" not in result:
             raise SetupFault("the tenant gave no access token for SCOPE")
         if "id_token" in result:
@@ -202,6 +197,15 @@ class Client:
             parameters["id_token_hint"] = id_token
         endpoint = self.authorities[user_flow].metadata["end_session_endpoint"]
         return endpoint + ("&" if "?" in endpoint else "?") + urlencode(parameters)
+
+    def redeem_made_up_code(self, user_flow: str) -> Mapping[str, Any]:
+        """The tenant's refusal of a code that never was, which tells whether it knows the client secret."""
+        flow = self.begin(user_flow)
+        return _redeem(self._application(user_flow), flow, {"state": flow["state"], "code": "made-up"})
+
+    def problem(self, answer: Mapping[str, Any]) -> Problem:
+        """The problem that an OAuth error response stands for."""
+        return from_answer(answer, redirect_uri=self.redirect_uri, scope=" ".join(self.scopes))
 
     def _application(
         self, user_flow: str, cache: msal.SerializableTokenCache | None = None, *, refresh: bool = True
@@ -246,8 +250,14 @@ class Client:
             raise TokenRefused(f"the ID token is of user flow {issued_by!r}")
         return claims
 
-    def _problem(self, answer: Mapping[str, Any]) -> Problem:
-        return from_answer(answer, redirect_uri=self.redirect_uri, scope=" ".join(self.scopes))
+
+def _redeem(
+    application: msal.ConfidentialClientApplication, flow: dict[str, Any], response: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        return application.acquire_token_by_auth_code_flow(flow, response)
+    except UNREADABLE as error:
+        raise TokenRefused(f"MSAL refused the token response: {short(error)}") from error
 
 
 def _id_token(token_cache: str | None) -> str | None:

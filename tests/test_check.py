@@ -1,0 +1,143 @@
+"""`flask check` names what is wrong with the set-up, each thing broken in turn."""
+
+import json
+import os
+import subprocess
+import sys
+from email.utils import formatdate
+
+import pytest
+
+from tests.conftest import ROOT, free_port, import_app
+
+
+@pytest.fixture
+def check(tenant, tmp_path):
+    """A function that runs the check with the tenant's settings, and those given on top."""
+
+    def run(*options, **settings):
+        tenant.control("POST", "redirect-uris", redirect_uri="http://localhost:5000/getAToken")
+        environ = tenant.settings | {"SESSION_DIR": str(tmp_path / "sessions")} | settings
+        result = import_app(environ).app.test_cli_runner().invoke(args=["check", *options])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+def wrong(result):
+    """The findings that are not ok: what, and all that is said about it."""
+    assert result.exit_code == 1
+    return {f["what"]: f["detail"] + " " + f["advice"] for f in json.loads(result.output) if not f["ok"]}
+
+
+def test_a_good_set_up_is_ok_line_by_line(check):
+    result = check()
+
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) == 11
+    assert all(line.startswith("ok ") for line in result.output.splitlines())
+    assert "register http://localhost:5000/getAToken" in result.output
+
+
+def test_a_misspelt_user_flow_is_named_with_the_address_tried(check):
+    faults = wrong(check("--json", EDITPROFILE_USER_FLOW="B2C_1_profilediting"))
+
+    assert list(faults) == ["user flow B2C_1_profilediting"]
+    assert "/B2C_1_profilediting/v2.0/.well-known/openid-configuration" in next(iter(faults.values()))
+
+
+def test_a_misspelt_tenant_is_named(check):
+    faults = wrong(check("--json", B2C_TENANT_NAME="contosso"))
+
+    assert "look at B2C_TENANT_NAME" in faults["user flow B2C_1_signupsignin1"]
+
+
+def test_another_tenants_id_is_noticed(check):
+    faults = wrong(check("--json", B2C_TENANT_ID="00000000-0000-0000-0000-000000000000"))
+
+    assert "B2C_TENANT_ID" in faults["user flow B2C_1_signupsignin1"]
+
+
+def test_keys_that_cannot_be_had_are_noticed(check, tenant):
+    tenant.misbehave(keys={"status": 500})
+
+    assert "500" in wrong(check("--json"))["user flow B2C_1_signupsignin1"]
+
+
+def test_a_foreign_issuer_is_noticed(check, tenant):
+    tenant.misbehave(discovery={"set": {"issuer": "https://evil.example/v2.0/"}})
+
+    assert "issuer" in wrong(check("--json"))["user flow B2C_1_signupsignin1"]
+
+
+@pytest.mark.parametrize("offset, word", [(600, "behind"), (-600, "ahead of")], ids=["slow", "fast"])
+def test_a_wrong_clock_is_noticed(check, tenant, offset, word):
+    import time
+
+    tenant.misbehave(discovery={"headers": {"Date": formatdate(time.time() + offset, usegmt=True)}})
+
+    assert f"{word} the tenant's" in wrong(check("--json"))["clock"]
+
+
+def test_a_wrong_client_secret_is_noticed(check):
+    faults = wrong(check("--json", CLIENT_SECRET="not-the-secret"))
+
+    assert list(faults) == ["client secret"]
+    assert "Create a new one" in faults["client secret"]
+    assert "not-the-secret" not in faults["client secret"]
+
+
+def test_an_unregistered_redirect_uri_is_named_for_pasting(check):
+    other = f"http://localhost:{free_port()}/somewhere"
+
+    faults = wrong(check("--json", REDIRECT_URI=other))
+
+    assert other in faults["sign-in request to B2C_1_signupsignin1"]
+
+
+def test_an_unknown_client_id_is_noticed(check):
+    faults = wrong(check("--json", CLIENT_ID="00000000-0000-0000-0000-000000000000"))
+
+    assert "CLIENT_ID" in faults["sign-in request to B2C_1_signupsignin1"]
+
+
+def test_an_unknown_scope_is_named(check):
+    scope = "https://localtenant.onmicrosoft.com/tasks-api/tasks.burn"
+
+    assert scope in wrong(check("--json", SCOPE=scope))["sign-in request to B2C_1_signupsignin1"]
+
+
+def test_a_store_that_does_not_answer_is_noticed(check):
+    faults = wrong(check("--json", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"))
+
+    assert list(faults) == ["session store"]
+    assert "REDIS_URL" in faults["session store"]
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"reset": True}], ids=["broken", "down"])
+def test_an_api_that_does_not_work_is_noticed(check, tenant, fault):
+    tenant.misbehave(api=fault)
+
+    faults = wrong(check("--json"))
+
+    assert list(faults) == ["web API"]
+    assert tenant.settings["ENDPOINT"] in faults["web API"]
+
+
+def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check):
+    dead = f"https://127.0.0.1:{free_port()}/{{tenant}}.onmicrosoft.com/{{user_flow}}"
+
+    assert "no answer" in wrong(check("--json", AUTHORITY_TEMPLATE=dead))["user flow B2C_1_signupsignin1"]
+
+
+def test_the_command_ends_with_a_status_for_scripts(tenant, tmp_path):
+    environ = {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | tenant.settings
+
+    command = [sys.executable, "-m", "flask", "check"]
+    good = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=30)
+    bad = subprocess.run(
+        command, cwd=ROOT, env=environ | {"CLIENT_SECRET": "wrong"}, capture_output=True, timeout=30
+    )
+
+    assert (good.returncode, bad.returncode) == (0, 1)
