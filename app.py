@@ -29,7 +29,7 @@ from flask import (
     url_for,
 )
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 import app_config
 import b2c
@@ -261,6 +261,7 @@ NOTICES = {
     "password_changed": "Your password has been changed, and you are signed in.",
     "cancelled": "Cancelled. Nothing has changed.",
     "signed_out": "You are signed out.",
+    "signed_out_here": "You are signed out here. The sign-in service did not answer: close the browser too.",
 }
 
 
@@ -281,8 +282,10 @@ def people_only(view: Callable) -> Callable:
 
     @wraps(view)
     def checked() -> Any:
+        if session.unavailable:
+            raise b2c.StoreUnavailable("nobody knows whether this user is signed in")
         if request.method == "HEAD":
-            return Response(status=405, headers={"Allow": "GET, OPTIONS"})
+            raise MethodNotAllowed(["GET"])
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             return Response(status=503)
         if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
@@ -372,7 +375,7 @@ def take_pending_flow() -> dict | None:
 
 def signed_in(result: b2c.SignIn, pending: dict) -> Response:
     start_session(result)
-    app.logger.info("signed in: sub=%s", result.claims["sub"])
+    app.logger.info("signed in: sub=%r", result.claims["sub"])
     return go_to(pending["next"], notice=pending["notice"])
 
 
@@ -500,20 +503,18 @@ def reset_password() -> Response:
 
 
 @app.route("/logout", methods=["GET", "POST"])
+@people_only
 def logout() -> Any:
     """End the session here and at the tenant; on a click here or a typed address only."""
-    if request.method == "HEAD" or not from_this_site(or_typed=request.method == "GET"):
-        return page("sign_out.html", 200 if request.method in ("GET", "HEAD") else 403)
-    if session.unavailable:
-        raise b2c.StoreUnavailable("a session that cannot be reached cannot be ended")
+    if not from_this_site(or_typed=request.method == "GET"):
+        return page("sign_out.html", 200 if request.method == "GET" else 403)
     token_cache = records.token_cache(session.sid) if session else ""
     end_session()
     try:
-        location = tenant.sign_out_uri(SIGN_IN, token_cache, settings.origin + "/")
+        return go_to(tenant.sign_out_uri(SIGN_IN, token_cache, settings.origin + "/"), notice="signed_out")
     except b2c.Problem as problem:
         log(problem)
-        location = "/"
-    return go_to(location, notice="signed_out")
+        return go_to("/", notice="signed_out_here")
 
 
 # --- When something goes wrong ------------------------------------------------------------------------------

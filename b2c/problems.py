@@ -36,6 +36,7 @@ class Cancelled(Problem):
 class PasswordForgotten(Problem):
     """The user followed "Forgot your password?", which leads on to the password reset user flow."""
 
+    status = 400
     title = "Reset your password"
     advice = "This site has no page for resetting a password. Please ask the people who run it."
     operator = (
@@ -185,7 +186,7 @@ MEANINGS = {
     "AADB2C90057": Meaning(SetupFault, "The app registration does not allow this kind of sign-in."),
     "AADB2C90066": Meaning(SetupFault, "A user flow's name is wrong, or it does not exist in this tenant."),
     "AADB2C90088": Meaning(
-        AnswerRefused, "A code or refresh token was redeemed at another user flow's authority."
+        SignInRequired, "A token was redeemed at another user flow. Was SIGNUPSIGNIN_USER_FLOW changed?"
     ),
     "AADB2C90080": Meaning(SignInRequired),
     "AADB2C90128": Meaning(SignInRequired, advice="This account no longer exists. Sign in with another one."),

@@ -18,6 +18,13 @@ from tests.browser import Browser
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything must be there (REQUIRE_EVERYTHING), a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("REQUIRE_EVERYTHING") and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -117,18 +124,18 @@ def import_app(environ: dict[str, str]) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def serve_app(running_tenant, tmp_path_factory):
-    """A function that serves app.py with the tenant's settings, and those given on top."""
+    """A function that serves app.py with the settings of a tenant (`on`), and those given on top."""
     servers = []
 
-    def serve(**settings: str) -> RunningApp:
+    def serve(on: LocalTenant = running_tenant, **settings: str) -> RunningApp:
         port = free_port()
-        environ = running_tenant.settings | {
+        environ = on.settings | {
             "REDIRECT_URI": f"http://localhost:{port}/getAToken",
             "SESSION_DIR": str(tmp_path_factory.mktemp("sessions")),
         }
         environ |= settings
         requests.post(
-            f"{running_tenant.url}/control/redirect-uris",
+            f"{on.url}/control/redirect-uris",
             json={"redirect_uri": environ["REDIRECT_URI"]},
             timeout=10,
         ).raise_for_status()
