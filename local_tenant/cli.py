@@ -10,9 +10,9 @@ import threading
 import time
 import webbrowser
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from .server import PortTaken
 from .tenant import DEFAULT_PORT, LocalTenant
@@ -27,15 +27,12 @@ PATIENCE = 3
 def main(arguments=None):
     """Run the command line; returns the exit status."""
     wanted = parse(arguments)
-    stop = threading.Event()
-    signals = [signal.SIGINT, signal.SIGTERM]
     # From the first moment on, so that Ctrl-C during the start is as quiet as later.
-    for number in signals:
-        signal.signal(number, lambda *_: stop.set())
+    signals = Signals()
     redirect_uri = os.environ.get("REDIRECT_URI") or DEFAULT_REDIRECT_URI
     try:
         with LocalTenant(wanted.port, [redirect_uri], announce=say) as tenant:
-            return serve(tenant, wanted, stop)
+            return serve(tenant, wanted, signals)
     except PortTaken as taken:
         say(
             f"Port {taken.port} cannot be used ({taken.reason}). Stop the program that has it, "
@@ -64,21 +61,21 @@ def parse(arguments):
     return wanted
 
 
-def serve(tenant, wanted, stop):
+def serve(tenant, wanted, signals):
     settings = tenant.settings | {
         name: os.environ[name] for name in KEPT_FROM_ENVIRONMENT if os.environ.get(name)
     }
     app = "{0.scheme}://{0.netloc}".format(urlsplit(settings["REDIRECT_URI"]))
     say(banner(tenant, app))
     if wanted.open:
-        threading.Thread(target=open_when_up, args=(app, stop), daemon=True).start()
-    if wanted.command and not stop.is_set():
-        return run(wanted.command, os.environ | settings, stop)
+        threading.Thread(target=open_when_up, args=(app,), daemon=True).start()
+    if wanted.command:
+        return run(wanted.command, os.environ | settings, signals)
     for name, value in settings.items():
         print(f'{name}="{value}"' if " " in value else f"{name}={value}")
     sys.stdout.flush()
-    while not stop.wait(0.5):
-        pass  # in slices, because Windows does not wake a waiting thread for Ctrl-C
+    while not signals.seen:
+        time.sleep(0.2)
     return 0
 
 
@@ -94,7 +91,7 @@ def banner(tenant, app):
 """
 
 
-def run(command, environment, stop):
+def run(command, environment, signals):
     """Run the command to its end; returns its exit status, 127 if there is no such command."""
     # The tools of this virtual environment are found even if it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
@@ -103,31 +100,44 @@ def run(command, environment, stop):
         say(f"There is no command {command[0]!r}. Is it installed in this environment?")
         return 127
     try:
-        child = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - it is what the user typed
+        child = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603 - the user typed it
     except OSError as error:
         say(f"{command[0]!r} cannot be started: {error.strerror}.")
         return 126
-    forward_signals(child, stop)
+    signals.pass_on_to(child)
     status = wait(child)
     return status if status >= 0 else 128 - status
 
 
-def forward_signals(child, stop):
-    seen = []
+class Signals:
+    """Notes SIGINT and SIGTERM instead of dying of them, and passes them on to the command."""
 
-    def forward(number, _frame):
-        stop.set()
-        seen.append(number)
-        if len(seen) >= PATIENCE:
-            child.kill()
+    def __init__(self):
+        # A list and no Event: a handler that waits for a lock of the thread it interrupts waits for ever.
+        self.seen = []
+        self._early = []
+        self._child = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def pass_on_to(self, child):
+        self._child = child
+        for number in self._early:
+            send(child, number)
+
+    def _handle(self, number, _frame):
+        self.seen.append(number)
+        if not self._child:
+            self._early.append(number)
+        elif len(self.seen) >= PATIENCE:
+            self._child.kill()
         elif number == signal.SIGINT and got_it_from_terminal():
             # A second interrupt at once would disturb the command's own clean-up.
-            threading.Timer(FORWARD_SECONDS, pass_on, (child, number)).start()
+            later = threading.Timer(FORWARD_SECONDS, send, (self._child, number))
+            later.daemon = True
+            later.start()
         else:
-            pass_on(child, number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, forward)
+            send(self._child, number)
 
 
 def got_it_from_terminal():
@@ -136,11 +146,11 @@ def got_it_from_terminal():
         return True
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
 
 
-def pass_on(child, number):
+def send(child, number):
     if child.poll() is None:
         if os.name == "nt" and number == signal.SIGINT:
             number = signal.SIGTERM  # Windows can only send this one
@@ -155,22 +165,24 @@ def wait(child):
             continue  # in slices, because Windows does not wake a waiting thread for Ctrl-C
 
 
-def open_when_up(app, stop):
+def open_when_up(app):
     deadline = time.monotonic() + OPEN_SECONDS
-    while time.monotonic() < deadline and not stop.is_set():
+    while time.monotonic() < deadline:
         if answers(app):
             webbrowser.open(app)
             return
-        stop.wait(0.3)
+        time.sleep(0.2)
 
 
 def answers(address):
+    # The app is on this machine: a proxy of the environment must not be asked.
+    opener = build_opener(ProxyHandler({}))
     try:
-        with urlopen(address, timeout=2):  # noqa: S310 - the app's own http(s) address
+        with opener.open(address, timeout=2):
             return True
     except HTTPError:
         return True
-    except (URLError, OSError):
+    except OSError:
         return False
 
 
