@@ -71,7 +71,7 @@ def from_own_page():
 def _forced_error():
     if not tenant().faults.current().get("authorize", {}).get("error") or request.method != "GET":
         return None
-    forced = tenant().faults.take("authorize")["error"]
+    forced, g.forced = tenant().faults.take("authorize")["error"], True
     if "code" in forced:
         raise B2CError(forced["code"], redirect_uri=request.args["redirect_uri"])
     return go_back(request.args["redirect_uri"], with_state(list(forced.items())))
@@ -162,8 +162,9 @@ def edit_profile():
         return sign_in(lambda: redirect(same_url(step="edit"), 303))
     if "none" in g.prompts:
         raise refusal("AADB2C90077")
-    if request.method == "POST":
-        stop_if_cancelled()
+    stop_if_cancelled()
+    # A sign-in form left open in another tab may arrive here too; it just gets the form.
+    if "displayName" in request.form:
         try:
             for name, value in attributes().items():
                 setattr(g.account, name, value)

@@ -1,6 +1,6 @@
 """The way back to the app, in the response mode it asked for."""
 
-from flask import make_response, redirect, render_template, request
+from flask import g, make_response, redirect, render_template, request
 
 from .current import tenant
 from .errors import encode
@@ -9,7 +9,8 @@ from .faults import changed
 
 def go_back(redirect_uri, params):
     """The response that sends the browser back to the app, in the response mode it asked for."""
-    params = _with_fault(params)
+    # A forced error has used up its turn of the fault already.
+    params = params if g.get("forced") else _with_fault(params)
     mode = request.args.get("response_mode", "query")
     if mode == "form_post":
         return make_response(render_template("form_post.html", action=redirect_uri, params=params))

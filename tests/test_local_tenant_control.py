@@ -1,7 +1,9 @@
 """The local tenant's control API and its web API."""
 
+import socket
 import threading
 import time
+from pathlib import Path
 
 import jwt
 import pytest
@@ -238,8 +240,8 @@ def test_redirect_can_hold_a_parameter_twice(visitor):
     ],
 )
 def test_authorize_can_answer_with_an_error_at_once(visitor, error, found):
-    visitor.control("PATCH", "faults", {"authorize": {"error": error, "times": 1}})
-    assert error_code(visitor.authorize()) == found
+    visitor.control("PATCH", "faults", {"authorize": {"error": error, "times": 2}})
+    assert [error_code(visitor.authorize()) for _ in range(2)] == [found, found]
     assert visitor.authorize().status_code == 200
 
 
@@ -396,3 +398,49 @@ def test_unfit_wish_is_refused_with_a_reason(visitor, method, path, body, status
 def test_control_takes_json_only(visitor):
     response = visitor.http.post(f"{visitor.tenant.url}/control/rotate-keys", data="{}")
     assert response.status_code == 415
+
+
+# --- starting and stopping
+
+
+def test_stopping_lets_held_requests_go_and_takes_the_bundle_along():
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as own:
+        visitor = Visitor(own)
+        visitor.control("PATCH", "faults", {"keys": {"hold": "for ever"}})
+        thread = threading.Thread(target=lambda: keys(Visitor(own)))
+        thread.start()
+        while not visitor.control("GET", "holds"):
+            time.sleep(0.01)
+        started = time.monotonic()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert time.monotonic() - started < 5
+    assert not Path(own.ca_bundle).exists()
+
+
+def test_silent_connections_do_not_stop_the_others():
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as own:
+        ports = [int(url.rpartition(":")[2]) for url in (own.url, own.tls_url)]
+        with (
+            socket.create_connection(("127.0.0.1", ports[0])) as half_a_request,
+            socket.create_connection(("127.0.0.1", ports[1])),
+        ):
+            half_a_request.sendall(b"GET / HT")
+            assert keys(Visitor(own)).status_code == 200
+
+
+def test_port_of_a_stopped_tenant_is_free_at_once():
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as own:
+        Visitor(own).authorize()
+        port = int(own.url.rpartition(":")[2])
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", port))
+
+
+def test_two_tenants_in_one_process_share_nothing(tenant):
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as other:
+        differing = {"B2C_TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY", "REQUESTS_CA_BUNDLE"}
+        assert {name for name in differing if other.settings[name] == tenant.settings[name]} == set()
+        Visitor(other).control("POST", "accounts", {"email": "only@example.com", "password": "x"})
+        assert "only@example.com" not in str(Visitor(tenant).control("GET", "accounts"))

@@ -428,6 +428,13 @@ def test_edit_asks_strangers_to_sign_in_first(visitor, person):
     assert "code" in answer(visitor.submit(form, displayName="Grace", **{"continue": "1"}))
 
 
+def test_second_tabs_sign_in_form_leads_to_the_edit_form(visitor, person):
+    left_open = visitor.authorize(EDIT)
+    signed_in_as(visitor, person)
+    page = visitor.submit(left_open, email=person["email"], password=person["password"], next="1")
+    assert re.search(r'id="displayName"[^>]*value="Grace"', page.text)
+
+
 def test_edit_wants_a_name(visitor, person):
     signed_in_as(visitor, person)
     assert alert(visitor.submit(visitor.authorize(EDIT), displayName="", **{"continue": "1"})) == MISSING
