@@ -14,6 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local_tenant import LocalTenant
 from tests.browser import Browser
+from tests.processes import Redis
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,7 +143,7 @@ def serve_app(running_tenant, tmp_path_factory):
         module = import_app(environ)
         server = make_server("127.0.0.1", port, module.app, threaded=True, request_handler=QuietHandler)
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         thread.start()
         servers.append((server, thread))
         return RunningApp(environ, module, port)
@@ -153,6 +154,13 @@ def serve_app(running_tenant, tmp_path_factory):
         thread.join(5)
         server.server_close()
         assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A redis-server for the whole run. Skips where there is none."""
+    with Redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

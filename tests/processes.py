@@ -1,0 +1,172 @@
+"""The app and what it runs on as programs of their own, the way an operator runs them."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 20
+STOP_SECONDS = 15
+
+
+def wait_until(true: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
+        time.sleep(0.02)
+
+
+def program(name: str, package: str) -> str:
+    """The path of an installed program. Skips the test when there is none."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if not path:
+        pytest.skip(f"{name} is not installed (Debian: apt-get install {package})")
+    return path
+
+
+class Program:
+    """A running program, its output in `log`."""
+
+    def __init__(self, command: list[str], folder: Path, environ: dict[str, str] | None = None):
+        self.log = folder / f"{Path(command[0]).name}-{secrets.token_hex(4)}.log"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def children(self) -> list[int]:
+        """The process ids of the workers, oldest first."""
+        pid = self.process.pid
+        return sorted(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it, and make sure that nothing of it is left; its exit status."""
+        if self.process.poll() is not None:
+            return self.process.returncode
+        children = self.children()
+        for stopped in (signal.SIGCONT, number):
+            self.send(stopped)
+        try:
+            self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        wait_until(lambda: not any(is_alive(child) for child in children), "workers end", STOP_SECONDS)
+        return self.process.returncode
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Redis(Program):
+    """A redis-server on a Unix socket of its own, which keeps its keys when it is started again."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._path = folder, program("redis-server", "redis-server")
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.client = redis.Redis.from_url(self.url)
+        self.start()
+
+    def start(self) -> None:
+        options = {"port": "0", "unixsocket": str(self.socket), "dir": str(self._folder), "save": ""}
+        options |= {"appendonly": "yes", "appendfsync": "always", "databases": "4"}
+        command = [self._path, *(word for name, value in options.items() for word in (f"--{name}", value))]
+        super().__init__(command, self._folder)
+        wait_until(self._answers, f"redis answers: {self.output()}")
+
+    def _answers(self) -> bool:
+        try:
+            return self.client.ping()
+        except redis.RedisError:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.client.close()
+        return super().stop(number)
+
+
+class Gunicorn(Program):
+    """The app under gunicorn, as gunicorn.conf.py has it; with fewer threads, and on a port of its own."""
+
+    def __init__(self, folder: Path, settings: dict[str, str], port: int):
+        command = [
+            program("gunicorn", "gunicorn"),
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--threads",
+            "4",
+            "app:app",
+        ]
+        super().__init__(command, folder, {"PATH": os.environ["PATH"], "HOME": str(folder)} | settings)
+        self.port, self.url = port, f"http://localhost:{port}"
+        try:
+            wait_until(self._is_up, "gunicorn answers")
+        except AssertionError:
+            self.stop()
+            pytest.fail(f"gunicorn does not answer:\n{self.output()}")
+
+    def _is_up(self) -> bool:
+        return self.process.poll() is not None or (len(self.children()) == 2 and answers(self.url))
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+@contextmanager
+def nginx(folder: Path, site: str, port: int) -> Iterator[Program]:
+    """Debian's nginx with this site, in a folder of its own."""
+    path = program("nginx", "nginx")
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"daemon off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log {folder}/access.log;\n{temporary}{site}\n}}\n"
+    )
+    command = [path, "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+    with Program(command, folder) as running:
+        wait_until(lambda: running.process.poll() is not None or listens(port), "nginx listens")
+        assert running.process.poll() is None, running.output()
+        yield running
+
+
+def listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except ConnectionRefusedError:
+        return False
