@@ -1,7 +1,7 @@
 """A browser without a screen: cookies, redirects, links and forms over real HTTP."""
 
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import requests
 
@@ -44,6 +44,19 @@ class Forms(HTMLParser):
         self.heading += data if self._in_heading else ""
         if self._link and data.strip():
             self.links[data.strip()] = self._link
+
+
+def with_query(url: str, **changes: str | list[str] | None) -> str:
+    """`url` with parameters set, given several times (a list) or left out (None)."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query, keep_blank_values=True) | changes
+    kept = {name: values for name, values in query.items() if values is not None}
+    return parts._replace(query=urlencode(kept, doseq=True)).geturl()
+
+
+def parameters(url: str) -> dict[str, str]:
+    """The query parameters of `url`, the first value of each."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
 class Browser:
