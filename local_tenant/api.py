@@ -83,7 +83,7 @@ def make_api(tenant):
 
     @app.after_request
     def after(response: Response):
-        response = after_answer(response)
+        response = after_answer(response, tenant.clock)
         g.entry["status"] = response.status_code
         return response
 

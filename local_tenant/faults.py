@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import deque
+from datetime import datetime, timezone
 
 from flask import Response, g, request
 
@@ -124,8 +125,9 @@ def _made_up(fault):
     return Response(body, fault.get("status", 200), content_type=content_type)
 
 
-def after_answer(response):
-    """Apply what the fault changes in an answer: headers and JSON members."""
+def after_answer(response, clock):
+    """Date the answer by the tenant's clock, and apply what the fault changes: headers and JSON members."""
+    response.date = datetime.fromtimestamp(clock.now(), timezone.utc)
     fault = g.get("fault", {})
     if response.is_json and ("set" in fault or "drop" in fault):
         response.set_data(json.dumps(changed(response.get_json(), fault)))

@@ -158,11 +158,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status, headers, content):
         code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
+        self.send_response_only(int(code), reason)
+        own = {
+            "Server": self.version_string(),
+            "Date": self.date_time_string(),
+            "Content-Length": str(len(content)),
+        }
+        set_by_app = {name.lower() for name, _ in headers}
+        missing = [(name, value) for name, value in own.items() if name.lower() not in set_by_app]
+        for name, value in [*missing, *headers]:
             self.send_header(name, value)
-        if "content-length" not in {name.lower() for name, _ in headers}:
-            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

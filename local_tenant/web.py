@@ -65,7 +65,7 @@ def _endpoint():
 
 
 def after(response):
-    response = after_answer(response)
+    response = after_answer(response, tenant().clock)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if "entry" in g:

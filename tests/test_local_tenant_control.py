@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import jwt
@@ -270,6 +271,19 @@ def test_members_of_the_answer_can_be_changed(visitor, leg):
     document = visitor.http.get(visitor.endpoint(paths[leg], origin=visitor.tenant.tls_url)).json()
     assert document["added"] == 1
     assert not {"issuer", "keys"} & set(document)
+
+
+def test_headers_alone_leave_the_rest_of_the_answer(visitor):
+    visitor.control("PATCH", "faults", {"keys": {"headers": {"Date": "yesterday"}}})
+    response = keys(visitor)
+    assert (response.headers["Date"], len(response.json()["keys"])) == ("yesterday", 1)
+
+
+@pytest.mark.parametrize("leg", ["keys", "api"])
+def test_answers_are_dated_by_the_moved_clock(visitor, leg):
+    visitor.control("PUT", "clock", {"offset": 5000})
+    response = keys(visitor) if leg == "keys" else call(visitor)
+    assert abs(parsedate_to_datetime(response.headers["Date"]).timestamp() - time.time() - 5000) < 3
 
 
 def test_members_of_the_token_response_can_be_changed(visitor):
