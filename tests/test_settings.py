@@ -10,6 +10,7 @@ from dataclasses import fields
 import pytest
 
 import app_config
+from b2c import MEANINGS
 from tests.conftest import ROOT
 
 GOOD = {
@@ -198,3 +199,9 @@ def test_a_start_without_settings_ends_with_one_message(copy_of_the_app, command
     assert ended.returncode == 1
     assert ended.stderr.count("CLIENT_ID is missing") == 1
     assert "Traceback" not in ended.stderr
+
+
+def test_the_readme_explains_every_error_code():
+    readme = (ROOT / "README.md").read_text()
+
+    assert [code for code in MEANINGS if code not in readme] == []
