@@ -51,7 +51,7 @@ def parse(arguments):
     )
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
     parser.add_argument(
-        "command", nargs=argparse.REMAINDER, metavar="COMMAND ARG …", help="what to run with it"
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run with it"
     )
     wanted = parser.parse_args(arguments)
     if wanted.command[:1] == ["--"]:

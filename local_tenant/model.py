@@ -30,20 +30,20 @@ class Clock:
 
 @dataclass
 class Options:
-    """Behaviour a test can change while the tenant runs; the control API documents each."""
+    """Behaviour a test can change while the tenant runs; lifetimes in seconds."""
 
-    refresh_token_reuse: bool = True
+    refresh_token_reuse: bool = True  # False: each refresh token is accepted once
     code_reuse: bool = False
-    pkce: bool = True
+    pkce: bool = True  # False: code_verifier is not looked at
     access_token_lifetime: int = 3600
     id_token_lifetime: int = 3600
     code_lifetime: int = 300
     refresh_token_lifetime: int = 1_209_600
-    issuer_form: str = "default"
-    policy_claim: str = "tfp"
-    keys: int = 1
-    require_id_token_hint: bool = False
-    unregistered_redirect: str = "redirect"
+    issuer_form: str = "default"  # "tfp": the issuer names the user flow
+    policy_claim: str = "tfp"  # "acr": the claim older user flows have, in lower case
+    keys: int = 1  # how many are published at least
+    require_id_token_hint: bool = False  # at sign-out
+    unregistered_redirect: str = "redirect"  # where AADB2C90006 goes: a registered address, or a "page"
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
 
     ALLOWED = {  # noqa: RUF012 - a constant, not a field

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 60
-LARGEST_BODY = 1_000_000
+LARGEST_BODY = 5_000_000
 STOP_SECONDS = 5
 
 
