@@ -241,6 +241,8 @@ class Client:
             )
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             raise TokenRefused(f"the ID token is not valid: {short(error)}") from error
+        if not all(isinstance(claims[name], int) for name in ("exp", "nbf", "iat")):  # RFC 7519 section 2
+            raise TokenRefused("the ID token's times are not numbers")
         if claims["aud"] not in (self.client_id, [self.client_id]):
             raise TokenRefused("the ID token is for another audience too")
         if not isinstance(claims["sub"], str) or not claims["sub"]:
