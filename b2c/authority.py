@@ -23,6 +23,16 @@ METADATA_LIFETIME = 24 * 3600  # seconds; Microsoft Learn, "Overview of tokens i
 KEY_REFETCHES = 5  # for unknown key ids, within KEY_REFETCH_WINDOW seconds
 KEY_REFETCH_WINDOW = 300
 
+ENDPOINTS = {  # and the schemes they may have: the browser's legs are plain http at a tenant on this machine
+    "issuer": ("https",),
+    "token_endpoint": ("https",),
+    "jwks_uri": ("https",),
+    "authorization_endpoint": ("https", "http"),
+    "end_session_endpoint": ("https", "http"),
+}
+# The two forms of the issuer, after its host (Microsoft Learn, "Overview of tokens in Azure AD B2C").
+ISSUER = re.compile(r"(/tfp(?=/[^/]+/[^/]+/))?/(?P<tenant>[0-9a-fA-F-]{36})(?(1)/[^/?#]+)/v2\.0/")
+
 T = TypeVar("T")
 
 
@@ -178,20 +188,13 @@ class Authority:
 
     def _check_metadata(self, metadata: Mapping[str, Any]) -> None:
         """No secret goes to, and nothing is believed from, a host other than the configured authority's."""
-        for name in (
-            "issuer",
-            "authorization_endpoint",
-            "token_endpoint",
-            "jwks_uri",
-            "end_session_endpoint",
-        ):
-            value = metadata.get(name)
-            if not isinstance(value, str) or urlsplit(value).hostname != self._host:
-                raise SetupFault(f"{self.metadata_url}: {name} {value!r} is not on {self._host}")
-        for name in ("issuer", "token_endpoint", "jwks_uri"):
-            if urlsplit(metadata[name]).scheme != "https":
-                raise SetupFault(f"{self.metadata_url}: {name} is not https")
-        if self._tenant_id and self._tenant_id.lower() not in metadata["issuer"].lower().split("/"):
+        for name, schemes in ENDPOINTS.items():
+            if not _is_on(self._host, schemes, metadata.get(name)):
+                raise SetupFault(f"{self.metadata_url}: {name} {metadata.get(name)!r} is not on {self._host}")
+        issuer = ISSUER.fullmatch(urlsplit(metadata["issuer"])._replace(scheme="", netloc="").geturl())
+        if not issuer:
+            raise SetupFault(f"{self.metadata_url}: {metadata['issuer']!r} is not an issuer of B2C's form")
+        if self._tenant_id and issuer["tenant"].lower() != self._tenant_id.lower():
             raise SetupFault(f"the issuer {metadata['issuer']!r} is not of tenant B2C_TENANT_ID")
 
     def _fetch_keys(self) -> list[jwt.PyJWK]:
@@ -219,6 +222,14 @@ class Authority:
         return reply
 
 
+def _is_on(host: str | None, schemes: tuple[str, ...], url: Any) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and parts.hostname == host
+    except (ValueError, TypeError, AttributeError):  # no URL at all
+        return False
+
+
 def _pick(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:
     named = [key for key in keys if key.key_id == key_id]
     if key_id is None and len(keys) == 1:
@@ -229,7 +240,7 @@ def _pick(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:
 def _json_object(reply: Reply, url: str) -> dict[str, Any]:
     try:
         value = json.loads(reply.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise TenantUnavailable(

@@ -56,14 +56,16 @@ PROTOCOL_CLAIMS = {
 
 def described(claims: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each claim, times as dates."""
-    rows = []
-    for name, value in claims.items():
-        if name in ("exp", "nbf", "iat", "auth_time") and isinstance(value, int):
-            value = f"{time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(value))}"
-        elif not isinstance(value, str):
-            value = json.dumps(value, ensure_ascii=False)
-        rows.append((name, value, CLAIMS.get(name, "")))
-    return rows
+    return [(name, _shown(name, value), CLAIMS.get(name, "")) for name, value in claims.items()]
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in ("exp", "nbf", "iat", "auth_time") and isinstance(value, int):
+        try:
+            return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(value))
+        except (OverflowError, ValueError, OSError):  # beyond the calendar
+            return str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def display_name(claims: dict[str, Any] | None) -> str:
