@@ -22,7 +22,7 @@ from .stand_in import NAME
 PICTURE = ROOT / "benchmarks" / "memory.svg"
 HOME_USERS = 100
 WARM_UP = 24  # sign-ins, for those whose home page is not asked for: then both workers are warm
-AT_ONCE = 4  # users who sign in or call the API at the same time
+AT_ONCE = 16  # users who sign in or call the API at the same time
 EMBEDDED, REDIS = "the app", "the app on Redis"
 MANY = ", many sessions"
 CHEAP = ", cheap connections"
@@ -104,12 +104,14 @@ class Comparison:
         ]
         subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=1800)
 
-    async def browsers(self, server: Server, count: int) -> list[Browser]:
-        """Return browsers that are signed in, each as another user."""
+    async def browsers(self, server: Server, count: int, keep_alive: bool = False) -> list[Browser]:
+        """Return browsers that are signed in, each as another user.
+
+        A connection for each request spreads the work over both workers when users come one by one.
+        """
         tenant, browsers = Browser(self.rig.tenant_origins["pages"]), []
         for _ in range(count):
-            # A connection for each request spreads the sign-ins over both workers.
-            browser = Browser(server.url, keep_alive=False)
+            browser = Browser(server.url, keep_alive)
             await sign_in(browser, tenant)
             browsers.append(browser)
         tenant.close()
@@ -132,13 +134,13 @@ class Comparison:
         """CPU time (ms) of the app from the first page to the end of the callback."""
         server, each = self.servers[name], self.effort.sign_ins // AT_ONCE
         before = server.cpu_seconds()
-        await asyncio.gather(*(self.browsers(server, each) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(self.browsers(server, each, keep_alive=True) for _ in range(AT_ONCE)))
         self.sign_in_cpu[name].append((server.cpu_seconds() - before) * 1000 / (each * AT_ONCE))
 
     async def measure_call(self, name: str) -> None:
         """CPU time (ms) of the app for one downstream call with a token that is there already."""
         server, each = self.servers[name], self.effort.calls // AT_ONCE
-        browsers = await self.browsers(server, AT_ONCE)
+        browsers = await self.browsers(server, AT_ONCE, keep_alive=True)
         await asyncio.gather(*(call_api_often(browser, 1) for browser in browsers))
         before = server.cpu_seconds()
         await asyncio.gather(*(call_api_often(browser, each) for browser in browsers))
