@@ -299,3 +299,24 @@ def test_a_profile_edit_begun_on_the_token_page_comes_back_to_it(browser):
     browser.sign_in().get("/token_details")
 
     assert "/edit_profile?next=/token_details" in [link["href"] for link in Page(browser.page.text).all("a")]
+
+
+@pytest.fixture
+def forgetful_browser(serve_app, tenant):
+    """The browser of somebody whose session cannot be looked up: the store does not answer."""
+    app = serve_app(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    with Browser(app.url, tenant) as browser:
+        browser.http.cookies.set("b2c_session", "x" * 43, domain="localhost.local")
+        yield browser
+
+
+@pytest.mark.parametrize("path", ["/", "/token_details", "/call_downstream_api"])
+def test_while_sessions_cannot_be_looked_up_a_page_offers_to_try_again(forgetful_browser, path):
+    forgetful_browser.get(path)
+    again = next(
+        link for link in Page(forgetful_browser.page.text).all("a") if "main" in link.get("class", "")
+    )
+
+    assert "We cannot look up your sign-in" in forgetful_browser.text
+    assert again["href"] == path
+    assert "Sign in" not in actions(forgetful_browser)
