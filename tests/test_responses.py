@@ -1023,6 +1023,23 @@ def test_a_late_answer_does_not_take_a_newer_session_away(browser, tenant):
     assert browser.signed_in_as() == "Ada Lovelace"
 
 
+def test_two_tabs_that_sign_in_again_at_once_leave_the_user_signed_in(browser, tenant):
+    browser.sign_in()
+    first, second, name = browser.callback_url(), browser.callback_url(), uuid.uuid4().hex
+    headers = cookie_header(browser)
+    tenant.misbehave(token={"hold": name, "times": 1})
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(requests.get, first, headers=headers, allow_redirects=False, timeout=30)
+        held(tenant, name)
+        browser.get(second)
+        tenant.control("POST", "release", hold=name)
+        answer = late.result()
+
+    assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+    assert browser.signed_in_as() == "Ada Lovelace"
+    assert "Nobody is signed in" not in answer.text  # for somebody is: in the other tab
+
+
 def test_an_old_session_is_worthless_after_the_next_sign_in(browser):
     browser.sign_in()
     old = cookie_header(browser)
