@@ -16,7 +16,7 @@ import redis
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 20
+START_SECONDS = 30
 STOP_SECONDS = 15
 
 
@@ -117,30 +117,30 @@ class Gunicorn(Program):
     """The app under gunicorn, as gunicorn.conf.py has it; with fewer threads, and on a port of its own."""
 
     def __init__(self, folder: Path, settings: dict[str, str], port: int):
-        command = [
-            program("gunicorn", "gunicorn"),
-            "--bind",
-            f"127.0.0.1:{port}",
-            "--threads",
-            "4",
-            "app:app",
-        ]
-        super().__init__(command, folder, {"PATH": os.environ["PATH"], "HOME": str(folder)} | settings)
-        self.port, self.url = port, f"http://localhost:{port}"
+        self._folder, self._settings, self.port = folder, settings, port
+        self.url = f"http://localhost:{port}"
+        self.start()
+
+    def start(self) -> None:
+        options = ["--bind", f"127.0.0.1:{self.port}", "--threads", "4"]
+        command = [program("gunicorn", "gunicorn"), *options, "app:app"]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self._folder)} | self._settings
+        super().__init__(command, self._folder, environ)
         try:
-            wait_until(self._is_up, "gunicorn answers")
+            wait_until(self._has_started, "gunicorn answers")
         except AssertionError:
             self.stop()
-            pytest.fail(f"gunicorn does not answer:\n{self.output()}")
+            raise
 
-    def _is_up(self) -> bool:
-        return self.process.poll() is not None or (len(self.children()) == 2 and answers(self.url))
+    def _has_started(self) -> bool:
+        assert self.process.poll() is None, self.output()
+        return len(self.children()) == 2 and answers(self.url)
 
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/healthz", timeout=2).ok
-    except requests.ConnectionError:
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    except requests.RequestException:
         return False
 
 

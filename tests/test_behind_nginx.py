@@ -1,0 +1,248 @@
+"""Two instances of the app behind nginx with TLS, as tests/nginx.conf has it, with sessions in one Redis."""
+
+import datetime
+import re
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.browser import Browser, parameters
+from tests.conftest import free_port
+from tests.processes import Gunicorn, nginx
+
+SITE = Path(__file__).with_name("nginx.conf")
+SESSION = "__Host-b2c_session"
+
+
+class Site:
+    """The site as its visitors know it, and the two instances behind it."""
+
+    def __init__(self, port: int, plain_port: int, certificate: Path, instances: list[Gunicorn], log: Path):
+        self.port, self.plain_port, self.certificate = port, plain_port, str(certificate)
+        self.url, self.instances, self.log = f"https://localhost:{port}", instances, log
+
+    def get(self, path: str = "/", **headers: str) -> requests.Response:
+        url = self.url + path
+        return requests.get(url, headers=headers, verify=self.certificate, timeout=30, allow_redirects=False)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "localhost.pem", folder / "localhost.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+def site_here(changes: dict[str, str]) -> str:
+    """tests/nginx.conf with its names changed, as its reader would change them."""
+    text = SITE.read_text()
+    for name, here in changes.items():
+        assert re.search(name, text), name
+        text = re.sub(name, here, text)
+    return text
+
+
+@pytest.fixture(scope="module")
+def site(running_tenant, redis_server, tmp_path_factory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("nginx")
+    certificate, key = make_certificate(folder)
+    port, plain_port, *ports = (free_port() for _ in range(4))
+    redirect_uri = f"https://localhost:{port}/getAToken"
+    control = f"{running_tenant.url}/control/redirect-uris"
+    requests.post(control, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
+    settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri, "REDIS_URL": redis_server.url}
+    text = site_here(
+        {
+            r"/etc/ssl/certs/app\.example\.com\.pem": str(certificate),
+            r"/etc/ssl/private/app\.example\.com\.key": str(key),
+            r"/var/log/nginx/app\.example\.com\.log": str(folder / "site.log"),
+            r"app\.example\.com": "localhost",
+            r"127\.0\.0\.1:8001": f"127.0.0.1:{ports[0]}",
+            r"127\.0\.0\.1:8002": f"127.0.0.1:{ports[1]}",
+            r"listen 443": f"listen 127.0.0.1:{port}",
+            r"listen 80": f"listen 127.0.0.1:{plain_port}",
+        }
+    )
+    with ExitStack() as running:
+        with ThreadPoolExecutor(2) as pool:
+            start = lambda port: running.enter_context(Gunicorn(folder, settings, port))  # noqa: E731
+            instances = list(pool.map(start, ports))
+        running.enter_context(nginx(folder, text, port))
+        yield Site(port, plain_port, certificate, instances, folder / "site.log")
+
+
+@pytest.fixture
+def browser(site, tenant):
+    with Browser(site.url, tenant) as browser:
+        browser.http.verify = site.certificate
+        yield browser
+
+
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def stop_one(request, site):
+    """A function that ends the first instance; it is started again after the test."""
+    yield lambda: site.instances[0].stop(request.param)
+    if site.instances[0].process.poll() is not None:
+        site.instances[0].start()
+
+
+def session_of(browser: Browser) -> str | None:
+    return browser.http.cookies.get(SESSION)
+
+
+def test_sign_in_api_call_and_sign_out(browser, tenant):
+    browser.sign_in()
+    assert "Welcome, Ada Lovelace" in browser.text
+    assert browser.page.url == f"{browser.app_url}/"
+    assert browser.get("/call_downstream_api").status_code == 200
+    browser.post("/logout")
+
+    assert "You are signed out" in browser.text
+    assert session_of(browser) is None
+    [logout] = tenant.seen("logout")
+    assert logout["query"]["post_logout_redirect_uri"] == [f"{browser.app_url}/"]
+
+
+def test_both_instances_know_the_user(site, browser):
+    browser.sign_in()
+    cookie = f"{SESSION}={session_of(browser)}"
+    headers = {"Cookie": cookie, "Host": f"localhost:{site.port}"}
+    pages = [requests.get(instance.url, headers=headers, timeout=10).text for instance in site.instances]
+
+    assert all("Welcome, Ada Lovelace" in page for page in pages)
+
+
+def test_every_cookie_is_for_this_host_and_https_alone(site, browser):
+    steps = [browser.get("/login", follow=False)]
+    browser.follow()
+    account = browser.tenant.account
+    browser.submit("next", follow=False, email=account["email"], password=account["password"])
+    steps += [browser.get(browser.page.headers["Location"], follow=False), browser.get("/")]
+    steps += [browser.post("/logout", follow=False)]
+    cookies = [cookie for step in steps for cookie in step.raw.headers.getlist("Set-Cookie")]
+
+    assert {cookie.split("=")[0].split("_")[3] for cookie in cookies} >= {"flow", "session", "notice"}
+    for cookie in cookies:
+        name, *attributes = (part.strip() for part in cookie.split(";"))
+        assert name.startswith("__Host-b2c_")
+        assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes)
+        assert not any(attribute.lower().startswith("domain") for attribute in attributes)
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/nowhere", "/static/style.css", "/getAToken", "/healthz"])
+def test_every_answer_asks_for_https(site, path):
+    seconds = re.match(r"max-age=(\d+)", site.get(path).headers["Strict-Transport-Security"])
+
+    assert int(seconds[1]) >= 365 * 24 * 3600
+
+
+def test_plain_http_leads_to_https(site):
+    page = requests.get(
+        f"http://127.0.0.1:{site.plain_port}/login?next=/",
+        headers={"Host": "localhost"},
+        timeout=10,
+        allow_redirects=False,
+    )
+
+    assert page.status_code == 301
+    assert page.headers["Location"] == "https://localhost/login?next=/"
+
+
+def test_the_redirect_uri_is_the_configured_one(site):
+    location = site.get("/login", **{"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"})
+
+    assert parameters(location.headers["Location"])["redirect_uri"] == f"{site.url}/getAToken"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
+def test_another_host_is_refused(site, host):
+    page = site.get(Host=host)
+
+    assert page.status_code == 421
+    assert "evil" not in page.text
+
+
+def test_a_port_that_is_not_the_sites_never_shows_up_in_an_answer(site):
+    page = site.get("/login", Host="localhost:1")
+
+    assert page.headers["Location"] == f"{site.url}/login"
+
+
+def test_another_name_gets_no_certificate(site):
+    context = ssl.create_default_context(cafile=site.certificate)
+    connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
+    with connection, pytest.raises(ssl.SSLError):
+        context.wrap_socket(connection, server_hostname="evil.example")
+
+
+def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(site, browser, stop_one):
+    callback = browser.callback_url()
+    stop_one()
+    browser.get(callback)
+
+    assert browser.page.status_code == 200
+    assert browser.signed_in_as() == "Ada Lovelace"
+    assert browser.get("/call_downstream_api").status_code == 200
+    browser.post("/logout")
+    assert "You are signed out" in browser.text
+
+
+def test_requests_while_an_instance_ends_are_all_answered(site, browser, stop_one):
+    """Those inside a killed instance go to the other one: nginx asks again for what changes nothing."""
+    browser.sign_in()
+    cookie = f"{SESSION}={session_of(browser)}"
+    with ThreadPoolExecutor(4) as pool:
+        pages = [pool.submit(site.get, "/", Cookie=cookie) for _ in range(60)]
+        stop_one()
+        pages += [pool.submit(site.get, "/", Cookie=cookie) for _ in range(20)]
+
+    assert [page.result().status_code for page in pages] == [200] * 80
+    assert all("Welcome, Ada Lovelace" in page.result().text for page in pages)
+
+
+def test_a_long_code_and_many_pending_sign_ins_pass(site, browser):
+    for tab in range(9):
+        browser.get(f"/login?next=/token_details?tab={tab}", follow=False)
+        assert browser.page.status_code == 302
+    page = browser.get(f"/getAToken?state=unknown&code={'A' * 7000}")
+
+    assert page.status_code == 400
+    assert "This sign-in cannot be finished" in browser.text
+
+
+def test_the_log_of_nginx_holds_no_code(site, browser):
+    browser.sign_in()
+    log = site.log.read_text()
+
+    assert '"GET /getAToken"' in log
+    assert "code=" not in log
+    assert "state=" not in log

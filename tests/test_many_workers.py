@@ -1,0 +1,292 @@
+"""The app under gunicorn with two workers, through everything that happens to workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.browser import Browser, Forms
+from tests.conftest import free_port
+from tests.processes import ROOT, Gunicorn, Program, answers, is_alive, program, wait_until
+
+SESSION = "b2c_session"
+
+
+@pytest.fixture(scope="module", params=["embedded", "redis"])
+def settings(request, running_tenant, tmp_path_factory):
+    """The settings of an app on a port of its own, with its store."""
+    redirect_uri = f"http://localhost:{free_port()}/getAToken"
+    control = f"{running_tenant.url}/control/redirect-uris"
+    requests.post(control, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
+    settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri}
+    if request.param == "redis":
+        return settings | {"REDIS_URL": request.getfixturevalue("redis_server").url}
+    return settings | {"SESSION_DIR": str(tmp_path_factory.mktemp("workers") / "sessions")}
+
+
+def port_of(settings: dict[str, str]) -> int:
+    return int(settings["REDIRECT_URI"].split(":")[2].partition("/")[0])
+
+
+@pytest.fixture(scope="module")
+def gunicorn(settings, tmp_path_factory):
+    with Gunicorn(tmp_path_factory.mktemp("gunicorn"), settings, port_of(settings)) as running:
+        yield running
+
+
+@pytest.fixture
+def user(gunicorn, tenant):
+    """Somebody who has signed in."""
+    with Browser(gunicorn.url, tenant) as browser:
+        yield browser.sign_in()
+
+
+def fetch(url: str, session_id: str, path: str = "/") -> requests.Response:
+    """A page, over a connection of its own and so from any of the workers."""
+    headers = {"Cookie": f"{SESSION}={session_id}", "Accept": "text/html", "Connection": "close"}
+    return requests.get(url + path, headers=headers, timeout=30, allow_redirects=False)
+
+
+def is_signed_in(page: requests.Response) -> bool:
+    return page.status_code == 200 and "Sign out" in Forms(page.text).text
+
+
+class Load:
+    """What four impatient users see while the block runs, counted."""
+
+    def __init__(self, url: str, session_id: str):
+        self._url, self._session_id = url, session_id
+        self.seen: Counter[str] = Counter()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        done = threading.Event()
+        with ThreadPoolExecutor(4) as pool:
+            users = [pool.submit(self._browse, done) for _ in range(4)]
+            try:
+                yield
+            finally:
+                done.set()
+        for user in users:
+            user.result()
+
+    def _browse(self, done: threading.Event) -> None:
+        while not done.is_set():
+            try:
+                page = fetch(self._url, self._session_id)
+                self.seen["signed in" if is_signed_in(page) else f"{page.status_code} {page.text}"] += 1
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                self.seen["no answer"] += 1
+
+
+def new_workers(gunicorn: Gunicorn, before: list[int]) -> bool:
+    return len(gunicorn.children()) == 2 and not set(gunicorn.children()) & set(before)
+
+
+def test_a_killed_worker_loses_its_own_requests_and_nothing_else(gunicorn, user):
+    load = Load(gunicorn.url, user.cookie(SESSION))
+    kills = 2
+    with load.running():
+        for _ in range(kills):
+            time.sleep(0.3)
+            before = gunicorn.children()
+            os.kill(before[0], signal.SIGKILL)
+            wait_until(lambda gone=before[0]: gone not in gunicorn.children(), "the worker is gone")
+            wait_until(lambda: len(gunicorn.children()) == 2, "a new worker is there")
+        time.sleep(0.3)
+
+    assert load.seen.pop("no answer", 0) <= 4 * kills
+    assert set(load.seen) == {"signed in"}
+    assert load.seen["signed in"] > 50
+
+
+def test_a_reload_under_load_loses_nothing(gunicorn, user):
+    load = Load(gunicorn.url, user.cookie(SESSION))
+    before = gunicorn.children()
+    with load.running():
+        time.sleep(0.2)
+        gunicorn.send(signal.SIGHUP)
+        wait_until(lambda: new_workers(gunicorn, before), "both workers are new")
+        time.sleep(0.2)
+
+    assert set(load.seen) == {"signed in"}
+    assert user.get("/call_downstream_api").status_code == 200
+
+
+def test_parallel_requests_at_all_workers_cause_one_refresh(gunicorn, tenant):
+    tenant.option(access_token_lifetime=300, refresh_token_reuse=False)
+    with Browser(gunicorn.url, tenant) as browser:
+        session_id = browser.sign_in().cookie(SESSION)
+        tenant.option(access_token_lifetime=3600)
+        tenant.misbehave(token={"delay": 0.3})
+        tenant.forget_requests()
+        with ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api") for _ in range(8)]
+            statuses = [call.result().status_code for call in calls]
+
+        assert statuses == [200] * 8
+        assert len(tenant.seen("token")) == 1
+        assert browser.signed_in_as() == "Ada Lovelace"
+
+
+def test_who_signs_out_is_signed_out_at_every_worker(gunicorn, user):
+    session_id = user.cookie(SESSION)
+    assert all(is_signed_in(fetch(gunicorn.url, session_id)) for _ in range(6))
+    user.post("/logout")
+
+    with ThreadPoolExecutor(8) as pool:
+        pages = list(pool.map(lambda _: fetch(gunicorn.url, session_id), range(16)))
+    assert {page.status_code for page in pages} == {200}
+    assert not any(is_signed_in(page) for page in pages)
+
+
+def test_a_refresh_in_one_worker_during_sign_out_brings_nobody_back(gunicorn, tenant):
+    tenant.option(access_token_lifetime=300)
+    with Browser(gunicorn.url, tenant) as browser:
+        session_id = browser.sign_in().cookie(SESSION)
+        tenant.misbehave(token={"hold": "refresh", "times": 1})
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api")
+            wait_until(lambda: tenant.control("GET", "holds"), "the refresh waits")
+            browser.post("/logout")
+            tenant.control("POST", "release", hold="refresh")
+
+        assert SESSION not in call.result().headers.get("Set-Cookie", "")
+        assert not any(is_signed_in(fetch(gunicorn.url, session_id)) for _ in range(6))
+
+
+def test_eight_pending_sign_ins_with_long_return_paths_fit_into_a_request(gunicorn, tenant):
+    """As when a browser brings back many tabs whose session has ended."""
+    with Browser(gunicorn.url, tenant) as browser:
+        for tab in range(10):
+            path = f"/call_downstream_api?tab={tab}&" + "x" * 450
+            browser.get(path, follow=False)
+            browser.http.cookies.pop("b2c_tries", None)  # the tabs come more slowly than here
+            assert browser.page.status_code == 302, browser.text
+
+        assert browser.get("/").status_code == 200
+        assert browser.sign_in().signed_in_as() == "Ada Lovelace"
+
+
+@pytest.mark.parametrize("length", [5_000, 7_500])
+def test_a_long_authorization_code_reaches_the_app(gunicorn, length):
+    page = requests.get(f"{gunicorn.url}/getAToken?state=unknown&code={'A' * length}", timeout=10)
+
+    assert page.status_code == 400
+    assert "This sign-in cannot be finished" in page.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "10.0.0.7:8080", "evil.example"])
+def test_health_is_answered_whatever_the_host(gunicorn, host):
+    page = requests.get(f"{gunicorn.url}/healthz", headers={"Host": host}, timeout=10)
+
+    assert (page.status_code, page.text) == (200, "ok\n")
+    assert "Set-Cookie" not in page.headers
+
+
+def test_the_log_holds_no_code_token_cookie_or_secret(gunicorn, user, tenant):
+    user.get("/call_downstream_api")
+    [redeemed] = [seen["form"] for seen in tenant.seen("token")]
+    [call] = tenant.seen("api")
+    [authorized] = [seen for seen in tenant.seen("authorize") if seen["method"] == "GET"]
+    log = gunicorn.output()
+
+    assert '"GET /getAToken HTTP/1.1" 303' in log
+    secrets = {
+        "code": redeemed["code"][0],
+        "state": authorized["query"]["state"][0],
+        "client secret": tenant.settings["CLIENT_SECRET"],
+        "access token": call["headers"]["Authorization"].removeprefix("Bearer "),
+        "session id": user.cookie(SESSION),
+        "query": "getAToken?",
+    }
+    assert [what for what, secret in secrets.items() if secret in log] == []
+
+
+def test_sessions_and_pending_sign_ins_survive_a_restart(gunicorn, user, tenant):
+    with Browser(gunicorn.url, tenant) as pending:
+        callback = pending.callback_url()
+        assert gunicorn.stop() == 0
+        gunicorn.start()
+
+        assert user.signed_in_as() == "Ada Lovelace"
+        assert pending.get(callback).status_code == 200
+        assert pending.signed_in_as() == "Ada Lovelace"
+
+
+START_TOGETHER = """
+import multiprocessing, sys, tempfile
+from pathlib import Path
+from b2c import EmbeddedStore
+
+def start(folders, barrier, failures):
+    for folder in folders:
+        barrier.wait()
+        try:
+            EmbeddedStore(Path(folder) / "sessions").set("name", "value", ex=60)
+        except Exception as error:
+            failures.put(repr(error))
+
+fork = multiprocessing.get_context("fork")
+folders = [tempfile.mkdtemp(dir=sys.argv[1]) for _ in range(30)]
+barrier, failures = fork.Barrier(6), fork.SimpleQueue()
+workers = [fork.Process(target=start, args=(folders, barrier, failures)) for _ in range(6)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+while not failures.empty():
+    print(failures.get())
+"""
+
+
+def test_workers_that_start_together_on_an_empty_folder_all_start(tmp_path):
+    """Many times over, for it is a matter of moments."""
+    command = [sys.executable, "-c", START_TOGETHER, str(tmp_path)]
+    started = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert (started.returncode, started.stdout, started.stderr) == (0, "", "")
+
+
+def test_a_folder_that_cannot_be_used_ends_gunicorn_with_a_clear_line(running_tenant, tmp_path):
+    folder = tmp_path / "sessions"
+    folder.write_text("not a folder")
+    settings = running_tenant.settings | {"SESSION_DIR": str(folder), "PATH": os.environ["PATH"]}
+    command = [program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{free_port()}", "app:app"]
+    with Program(command, tmp_path, settings) as gunicorn:
+        status = gunicorn.process.wait(10)
+
+    assert status != 0
+    assert f"SESSION_DIR {folder} cannot be used: " in gunicorn.output()
+    assert "Traceback" not in gunicorn.output()
+
+
+def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "local_tenant", "--port", "0", "gunicorn", "app:app"]
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environ |= {"REDIRECT_URI": f"http://localhost:{port}/getAToken", "SESSION_DIR": str(tmp_path / "s")}
+    url = f"http://localhost:{port}"
+    with Program(command, tmp_path, environ) as running:
+        wait_until(lambda: answers(url), "the app answers")
+        [gunicorn] = running.children()
+        workers = [int(pid) for pid in Path(f"/proc/{gunicorn}/task/{gunicorn}/children").read_text().split()]
+        home = requests.get(url, timeout=5)
+        login = requests.get(f"{url}/login", timeout=5, allow_redirects=False)
+        running.send(signal.SIGINT)
+        status = running.process.wait(10)
+
+        assert (home.status_code, login.status_code) == (200, 302)
+        assert status == 0
+        assert not any(is_alive(pid) for pid in (gunicorn, *workers))
+        assert "Traceback" not in running.output()
