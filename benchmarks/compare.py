@@ -1,6 +1,6 @@
 """Compares the app with bare Flask and with other ways of writing it, and prints Markdown tables.
 
-``python -m benchmarks.compare`` takes about ten minutes; ``--quick`` about two, with rougher figures.
+``python -m benchmarks.compare`` takes about fifteen minutes; ``--quick`` about two, with rougher figures.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Effort:
     growth_sign_ins: int = 10_000
 
 
-QUICK = Effort(rounds=3, seconds=1.0, sign_ins=20, calls=60, many_sessions=2_000, growth_sign_ins=600)
+QUICK = Effort(rounds=3, seconds=1.0, sign_ins=32, calls=96, many_sessions=2_000, growth_sign_ins=600)
 
 
 def say(text: str) -> None:
