@@ -289,6 +289,28 @@ def test_a_fault_in_the_set_up_tells_the_operator_what_to_mend(browser, tenant):
     assert re.search(r"<summary>If you run this site</summary>\s*<p>SCOPE is not known", browser.page.text)
 
 
+NO_STATUS = pytest.mark.xfail(reason="error.html is not told the status")
+
+
+@NO_STATUS
+def test_a_sign_in_service_that_does_not_answer_can_be_tried_again(serve_app, tenant):
+    with Browser(serve_app().url, tenant) as browser:
+        tenant.misbehave(discovery={"status": 503})
+        browser.get("/login?next=/token_details")
+
+        assert actions(browser) == ["Try again", "Home"]
+        assert "/login?next=/token_details" in [link["href"] for link in Page(browser.page.text).all("a")]
+
+
+@NO_STATUS
+def test_a_user_whose_sign_in_has_run_out_at_the_tenant_can_sign_in_again(browser, tenant):
+    browser.sign_in()
+    tenant.misbehave(authorize={"error": {"error": "login_required", "error_description": ""}})
+    browser.get("/edit_profile")
+
+    assert actions(browser) == ["Home", "Sign in again"]
+
+
 def test_signing_out_asks_first_when_another_site_leads_there(browser):
     browser.sign_in().get("/logout", Sec_Fetch_Site="cross-site")
 
