@@ -51,13 +51,27 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def wait_until_ready(self, ready: Callable[[], object]) -> None:
+        """Wait until `ready()` is true. Ends the program when it does not get there."""
+
+        def is_up() -> object:
+            assert self.process.poll() is None, self.output()
+            return ready()
+
+        try:
+            wait_until(is_up, f"{self.process.args} is ready")
+        except BaseException:  # Ctrl-C too: nothing is left running
+            self.stop()
+            raise
+
     def output(self) -> str:
         return self.log.read_text()
 
     def children(self) -> list[int]:
-        """The process ids of the workers, oldest first."""
+        """The process ids of the workers, oldest first; none where there is no /proc to tell."""
         pid = self.process.pid
-        return sorted(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return sorted(int(child) for child in children.read_text().split()) if children.exists() else []
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)
@@ -100,7 +114,7 @@ class Redis(Program):
         options |= {"appendonly": "yes", "appendfsync": "always", "databases": "4"}
         command = [self._path, *(word for name, value in options.items() for word in (f"--{name}", value))]
         super().__init__(command, self._folder)
-        wait_until(self._answers, f"redis answers: {self.output()}")
+        self.wait_until_ready(self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -126,15 +140,7 @@ class Gunicorn(Program):
         command = [program("gunicorn", "gunicorn"), *options, "app:app"]
         environ = {"PATH": os.environ["PATH"], "HOME": str(self._folder)} | self._settings
         super().__init__(command, self._folder, environ)
-        try:
-            wait_until(self._has_started, "gunicorn answers")
-        except AssertionError:
-            self.stop()
-            raise
-
-    def _has_started(self) -> bool:
-        assert self.process.poll() is None, self.output()
-        return len(self.children()) == 2 and answers(self.url)
+        self.wait_until_ready(lambda: len(self.children()) == 2 and answers(self.url))
 
 
 def answers(url: str) -> bool:
@@ -159,8 +165,7 @@ def nginx(folder: Path, site: str, port: int) -> Iterator[Program]:
     )
     command = [path, "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
     with Program(command, folder) as running:
-        wait_until(lambda: running.process.poll() is not None or listens(port), "nginx listens")
-        assert running.process.poll() is None, running.output()
+        running.wait_until_ready(lambda: listens(port))
         yield running
 
 

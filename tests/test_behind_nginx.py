@@ -23,6 +23,7 @@ from tests.processes import Gunicorn, nginx
 
 SITE = Path(__file__).with_name("nginx.conf")
 SESSION = "__Host-b2c_session"
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
 class Site:

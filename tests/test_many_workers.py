@@ -20,6 +20,7 @@ from tests.conftest import free_port
 from tests.processes import ROOT, Gunicorn, Program, answers, is_alive, program, wait_until
 
 SESSION = "b2c_session"
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
 @pytest.fixture(scope="module", params=["embedded", "redis"])
