@@ -104,6 +104,8 @@ class AppSessions(ServerSideSessionInterface):
     def open_session(self, app: Flask, request: Request) -> AppSession:
         if request.path == "/healthz" or request.path.startswith("/static/"):
             return AppSession()
+        if len(request.cookies.getlist(self.get_cookie_name(app))) > 1:
+            return AppSession()  # one of them was planted, and nobody knows which
         try:
             return super().open_session(app, request)
         except b2c.STORE_ERRORS as error:
@@ -140,12 +142,13 @@ def start_session(result: b2c.SignIn) -> None:
 
     Raises b2c.SessionEnded if that one has ended since this request came in: whoever signed out stays out.
     """
-    if session and not records.end(session.sid):
+    data = {"claims": result.claims, "account_id": result.account_id, "started": int(time.time())}
+    session_id = records.start(data, result.token_cache, follows=session.sid if session else None)
+    if not session_id:
         raise b2c.SessionEnded("the session that this sign-in was to follow has ended")
     session.clear()
-    session.update(claims=result.claims, account_id=result.account_id, started=int(time.time()))
-    session.sid = records.start(dict(session), result.token_cache)
-    session.new = True
+    session.update(data)
+    session.sid, session.new = session_id, True
 
 
 def end_session() -> None:
@@ -188,7 +191,7 @@ def only_our_host() -> Response | None:
 @app.after_request
 def add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
-    if request.endpoint != "static":
+    if request.endpoint != "static" or response.status_code >= 400:
         response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -224,7 +227,8 @@ def page(template: str, status: int = 200, **context: Any) -> tuple[str, int]:
     if notice:
         forget(NOTICE_COOKIE)
     name = b2c.display_name(session.get("claims"))
-    return render_template(template, name=name, notice=NOTICES.get(notice), **context), status
+    text = render_template(template, name=name, notice=NOTICES.get(notice), status=status, **context)
+    return text, status
 
 
 def go_to(location: str, *, notice: str) -> Response:
@@ -253,7 +257,7 @@ def get_if(wanted: Any, path: str) -> Callable:
 CALLBACK = settings.callback_path
 NO_PAGES = {"/login", "/logout", CALLBACK}  # nothing to come back to
 FLOW_LIFETIME = 30 * 60  # seconds a user may take at the tenant's pages
-MOST_FLOWS = 8  # pending in one browser; more would not fit into a request's headers
+MOST_FLOWS = 6000  # bytes of pending flows in one browser; servers refuse requests with larger headers
 MOST_TRIES = 5  # user flows begun within a minute without the user asking
 NOTICES = {
     "welcome": "You are signed in.",
@@ -313,19 +317,24 @@ def begin(user_flow: str, next_path: str, notice: str = "welcome", **hints: str)
     response = redirect(flow.pop("auth_uri"))
     cookie = FLOW_COOKIE + flow["state"]
     pending = {"user_flow": user_flow, "flow": flow, "next": next_path, "notice": notice}
-    response.set_cookie(cookie, seal.seal(cookie, pending), max_age=FLOW_LIFETIME, **COOKIE)
-    for abandoned in flow_cookies()[MOST_FLOWS - 1 :]:
-        forget(abandoned)
+    sealed = seal.seal(cookie, pending).decode()
+    response.set_cookie(cookie, sealed, max_age=FLOW_LIFETIME, **COOKIE)
+    forget_old_flows(MOST_FLOWS - len(cookie) - len(sealed))
     return response
 
 
-def flow_cookies() -> list[str]:
-    """The names of this browser's pending flows; the latest first when there are many."""
-    names = [name for name in request.cookies if name.startswith(FLOW_COOKIE)]
-    if len(names) < MOST_FLOWS:
-        return names
-    flows = {name: seal.unseal(name, request.cookies[name], FLOW_LIFETIME) for name in names}
-    return sorted(names, key=lambda name: flows[name]["flow"]["began"] if flows[name] else 0, reverse=True)
+def forget_old_flows(room: int) -> None:
+    """Keep so many bytes of this browser's pending flows, the latest ones."""
+    pending = {name: value for name, value in request.cookies.items() if name.startswith(FLOW_COOKIE)}
+    if sum(len(name) + len(value) for name, value in pending.items()) <= room:
+        return
+    flows = {name: seal.unseal(name, value, FLOW_LIFETIME) for name, value in pending.items()}
+    for name in sorted(
+        flows, key=lambda name: flows[name]["flow"]["began"] if flows[name] else 0, reverse=True
+    ):
+        room -= len(name) + len(pending[name])
+        if room < 0:
+            forget(name)
 
 
 def begin_unasked(user_flow: str, next_path: str, notice: str = "welcome") -> Response:
@@ -370,7 +379,8 @@ def take_pending_flow() -> dict | None:
     if cookie not in request.cookies:
         return None
     forget(cookie)
-    return seal.unseal(cookie, request.cookies[cookie], FLOW_LIFETIME)
+    pending = seal.unseal(cookie, request.cookies[cookie], FLOW_LIFETIME)
+    return pending if pending and pending["user_flow"] in ON_RETURN else None  # settings may have changed
 
 
 def signed_in(result: b2c.SignIn, pending: dict) -> Response:
@@ -456,14 +466,15 @@ def access_token() -> str:
 
     Raises SignInRequired, TenantUnavailable, SetupFault or TokenRefused.
     """
-    account = session["account_id"], session["claims"]["sub"]
-    token = tenant.access_token(SIGN_IN, records.token_cache(session.sid), *account, refresh=False)
-    if token:
-        return token.secret
+    account_id, subject = session["account_id"], session["claims"]["sub"]
+    cached = tenant.cached_access_token(records.token_cache(session.sid), account_id)
+    if cached:
+        return cached
     with records.lock_token_cache(session.sid):
-        token = tenant.access_token(SIGN_IN, records.token_cache(session.sid), *account, refresh=True)
+        token_cache = records.token_cache(session.sid)
+        token = tenant.refreshed_access_token(SIGN_IN, token_cache, account_id, subject)
         if token.token_cache and not records.replace_token_cache(session.sid, session, token.token_cache):
-            raise b2c.SignInRequired("the session has ended meanwhile")
+            raise b2c.SessionEnded("the session has ended while its tokens were refreshed")
     return token.secret
 
 
@@ -483,13 +494,13 @@ def token_details() -> Any:
     if session.unavailable:
         raise b2c.StoreUnavailable("nobody knows whether this user is signed in")
     if not session:
-        return page("sign_in.html", 401, next="/token_details")
+        return sign_in_first() if is_script() else page("sign_in.html", 401, next="/token_details")
     return page("token_details.html", claims=b2c.described(session["claims"]))
 
 
 @get_if(EDIT_PROFILE, "/edit_profile")
-@people_only
 @signed_in_only
+@people_only
 def edit_profile() -> Response:
     """Begin the profile editing user flow."""
     return begin(EDIT_PROFILE, local_path(request.args.get("next")))
@@ -522,6 +533,7 @@ def logout() -> Any:
 
 class Misdirected(b2c.Problem):
     status = 421
+    again = False
     title = "This is not the site's own address"
     advice = f"Please go to {settings.origin}/"
     operator = "REDIRECT_URI says which host this app has. A proxy in front must pass the browser's Host on."
@@ -529,6 +541,7 @@ class Misdirected(b2c.Problem):
 
 class NotAVisit(b2c.Problem):
     status = 400
+    again = False
     title = "This address is for people"
     advice = "Please open it in a browser window."
 
@@ -536,16 +549,16 @@ class NotAVisit(b2c.Problem):
 def log(problem: b2c.Problem) -> None:
     """One line for the operator, without tokens, codes or secrets."""
     name, code, reason = type(problem).__name__, problem.code or "-", str(problem)[:300]
-    form = "%s: status=%s code=%s reference=%s path=%s reason=%r"
+    form = "%s: status=%s code=%s reference=%s path=%r reason=%r"
     app.logger.warning(form, name, problem.status, code, problem.reference, request.path, reason)
 
 
-def failure(title: str, advice: str, status: int, headers: Any = (), **details: str) -> Response:
+def failure(title: str, advice: str, status: int, headers: Any = (), **details: Any) -> Response:
     """A page that says what to do next, or the same as JSON for a script."""
     if is_script():
         response = jsonify(error=title, advice=advice, reference=details.get("reference"))
     else:
-        response = app.make_response(page("error.html", title=title, advice=advice, **details))
+        response = app.make_response(page("error.html", status, title=title, advice=advice, **details))
     response.status_code = status
     response.headers.update(headers)
     return response
@@ -563,6 +576,7 @@ def problem_page(problem: b2c.Problem) -> Response:
         code=problem.code,
         reference=problem.reference,
         operator=problem.operator,
+        again=problem.again,
     )
 
 

@@ -162,8 +162,9 @@ class Settings:
     @property
     def origin(self) -> str:
         """The app's own scheme, host and port, as the browser knows them."""
-        uri = urlsplit(self.redirect_uri)
-        return f"{uri.scheme}://{uri.netloc}".lower()
+        uri = urlsplit(self.redirect_uri.lower())
+        default_port = {"https": ":443", "http": ":80"}[uri.scheme]
+        return f"{uri.scheme}://{uri.netloc.removesuffix(default_port)}"
 
     @property
     def host(self) -> str:

@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 import jwt
 import requests
+import urllib3
+from urllib3.util import Retry
 
 from .problems import SetupFault, TenantUnavailable, TokenRefused, short
 
-TIMEOUT = (3.05, 10)  # seconds to connect, and between two bytes of an answer
-DEADLINE = 15  # seconds for a whole answer
+TIMEOUT = (3.05, 8)  # seconds to connect, and between two bytes of an answer
+DEADLINE = 10  # seconds for a whole answer
 LARGEST_ANSWER = 1 << 20  # bytes
 METADATA_LIFETIME = 24 * 3600  # seconds; Microsoft Learn, "Overview of tokens in Azure AD B2C"
 KEY_REFETCHES = 5  # for unknown key ids, within KEY_REFETCH_WINDOW seconds
@@ -57,25 +59,34 @@ class Server:
         session.proxies, session.verify = environment["proxies"], environment["verify"]
         session.trust_env = False
         session.cookies.set_policy(_NoCookies())
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=1)
+        # One more try to connect, for an address that is gone; no other, and no sleeping on a Retry-After.
+        retry = Retry(1, connect=1, read=False, status=0, other=0, respect_retry_after_header=False)
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=retry)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Reply:
         """Send one request. Raises requests.RequestException when no whole answer came in time."""
         deadline = time.monotonic() + DEADLINE
-        with self._session.request(
-            method, url, timeout=TIMEOUT, allow_redirects=False, stream=True, **kwargs
-        ) as response:
+        prepared = requests.Request(method, url, **kwargs).prepare()
+        with self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
             body = bytearray()
-            for chunk in response.iter_content(1 << 16):
+            while len(body) <= LARGEST_ANSWER and (chunk := _next_bytes(response)):
                 body += chunk
-                if len(body) > LARGEST_ANSWER:
-                    break
                 if time.monotonic() > deadline:
                     raise requests.Timeout(f"the answer took longer than {DEADLINE} seconds")
             text = bytes(body[:LARGEST_ANSWER]).decode("utf-8", "replace")
             return Reply(response.status_code, response.headers, text, len(body) > LARGEST_ANSWER)
+
+
+def _next_bytes(response: requests.Response) -> bytes:
+    """Some bytes as soon as there are any: iter_content would wait until a whole chunk has dripped in."""
+    try:
+        return response.raw.read1(1 << 16, decode_content=True)
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 class _NoCookies(DefaultCookiePolicy):
@@ -93,15 +104,28 @@ class _Kept:
         self._lock = threading.Lock()
         self._value: T | None = None
         self._fresh_until = 0.0
+        self._failure: TenantUnavailable | None = None
+        self._failed_at = 0.0
 
     def get(self, *, newer_than: T | None = None) -> T:
         """The value; with `newer_than`, one fetched after that one. Raises what the fetch raises."""
         if self._is_good(newer_than):
             return self._value
-        with self._lock:
-            if not self._is_good(newer_than):
-                self._refresh(must=newer_than is not None)
+        stale = self._value if newer_than is None else None
+        came = time.monotonic()
+        if not self._lock.acquire(blocking=stale is None):
+            return stale  # which will do while another thread fetches
+        try:
+            if self._is_good(newer_than):
+                return self._value
+            if (
+                self._failure and self._failed_at > came
+            ):  # who waited for a vain attempt need not make another
+                raise TenantUnavailable(str(self._failure), retry_after=self._failure.retry_after)
+            self._refresh(must=newer_than is not None)
             return self._value
+        finally:
+            self._lock.release()
 
     def _is_good(self, newer_than: T | None) -> bool:
         return time.monotonic() < self._fresh_until and self._value is not newer_than
@@ -109,7 +133,8 @@ class _Kept:
     def _refresh(self, *, must: bool) -> None:
         try:
             self._value, lifetime = self._fetch(), METADATA_LIFETIME
-        except TenantUnavailable:
+        except TenantUnavailable as failure:
+            self._failure, self._failed_at = failure, time.monotonic()
             if must or self._value is None:
                 raise
             lifetime = 60  # the old value will do until the tenant is back

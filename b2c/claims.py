@@ -81,4 +81,4 @@ def display_name(claims: dict[str, Any] | None) -> str:
         *(emails if isinstance(emails, list) else []),
     ]
     names = [name.strip() for name in candidates if isinstance(name, str)]
-    return next((name[:80] for name in names if name and name != "unknown"), "a user without a name")
+    return next((name[:80] for name in names if name and name != "unknown"), "(no name)")

@@ -29,27 +29,22 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'", module="m
 
 CLOCK_SKEW = 300  # seconds; what Microsoft's own stack allows (TokenValidationParameters.ClockSkew)
 
+REFRESH_AHEAD = 300  # seconds before its end from which on MSAL refreshes an access token
+
 # What MSAL, which does not validate, raises on an answer that it cannot make sense of.
 UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
-
-
-class _Offline(Exception):
-    """MSAL would have to ask the tenant."""
 
 
 class _Transport:
     """What MSAL talks through: metadata comes from our cache, token requests are bounded and checked."""
 
-    def __init__(self, authority: Authority, online: bool):
+    def __init__(self, authority: Authority):
         self._authority = authority
-        self._online = online
 
     def get(self, url: str, **kwargs: Any) -> Reply:
         return Reply(200, {}, json.dumps(self._authority.metadata))
 
     def post(self, url: str, *, params: Any, data: Any, headers: Any) -> Reply:
-        if not self._online:
-            raise _Offline
         return self._authority.post_to_token_endpoint(url, params=params, data=data, headers=headers)
 
     def close(self) -> None:
@@ -110,6 +105,7 @@ class Client:
         self.authorities = {
             user_flow: Authority(url, user_flow, tenant_id, server) for user_flow, url in authorities.items()
         }
+        self._beginners: dict[str, tuple[Mapping[str, str], msal.ConfidentialClientApplication]] = {}
 
     def begin(self, user_flow: str, *, scopes: Iterable[str] = (), **hints: str) -> dict[str, Any]:
         """Begin `user_flow`: MSAL's flow with `state`, `nonce`, PKCE verifier and the `auth_uri` to go to.
@@ -118,12 +114,12 @@ class Client:
         sign-in"). Raises TenantUnavailable or SetupFault.
         """
         ui_locales = hints.pop("ui_locales", None)
-        flow = self._application(user_flow).initiate_auth_code_flow(
+        flow = self._beginner(user_flow).initiate_auth_code_flow(
             list(scopes), redirect_uri=self.redirect_uri, response_mode="query", **hints
         )
         if ui_locales:  # MSAL has no parameter for it
             flow["auth_uri"] += "&" + urlencode({"ui_locales": ui_locales})
-        flow["began"] = int(time.time())
+        flow["began"] = time.time()
         return flow
 
     def complete(self, user_flow: str, flow: dict[str, Any], response: Mapping[str, str]) -> SignIn:
@@ -156,34 +152,41 @@ class Client:
         )  # the cache was empty, so it holds this sign-in's account alone
         return SignIn(claims, account["home_account_id"], cache.serialize())
 
-    def access_token(
-        self, user_flow: str, token_cache: str, account_id: str, subject: str, *, refresh: bool
-    ) -> AccessToken | None:
-        """An access token for the web API and this account.
+    def cached_access_token(self, token_cache: str, account_id: str) -> str | None:
+        """The web API's access token from the cache, unless it is about to expire. Asks nobody."""
+        cache = msal.SerializableTokenCache()
+        cache.deserialize(token_cache)
+        query = {"client_id": self.client_id, "home_account_id": account_id}
+        for token in cache.search(cache.CredentialType.ACCESS_TOKEN, target=self.scopes, query=query):
+            if int(token["expires_on"]) > time.time() + REFRESH_AHEAD:
+                return token["secret"]
+        return None
 
-        Without `refresh`, only one that the cache holds, or None. Raises SignInRequired when only the user
-        can help, TenantUnavailable, SetupFault or TokenRefused.
+    def refreshed_access_token(
+        self, user_flow: str, token_cache: str, account_id: str, subject: str
+    ) -> AccessToken:
+        """The web API's access token for this account, from the tenant if the cached one is about to expire.
+
+        Raises SignInRequired when only the user can help, TenantUnavailable, SetupFault or TokenRefused.
         """
         cache = msal.SerializableTokenCache()
         cache.deserialize(token_cache)
-        application = self._application(user_flow, cache, refresh=refresh)
+        application = self._application(user_flow, cache)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
             result = application.acquire_token_silent_with_error(self.scopes, account)
-        except _Offline:
-            return None
         except UNREADABLE as error:
             raise TenantUnavailable(f"MSAL could not read the token response: {short(error)}") from error
         if not result:
             raise SignInRequired("the token cache holds nothing for this account")
         if "error" in result:
             raise self.problem(result)
-        if "access_token" not in result:
-            raise SetupFault("the tenant gave no access token for SCOPE")
         if "id_token" in result:
             refreshed = self._check_id_token(self.authorities[user_flow], result["id_token"])
             if refreshed["sub"] != subject:  # OpenID Connect Core section 12.2
                 raise TokenRefused("the refreshed ID token is for another user")
+        if "access_token" not in result:
+            raise SetupFault("the tenant gave no access token for SCOPE")
         return AccessToken(result["access_token"], cache.serialize() if cache.has_state_changed else None)
 
     def sign_out_uri(self, user_flow: str, token_cache: str | None, post_logout_redirect_uri: str) -> str:
@@ -201,15 +204,23 @@ class Client:
     def redeem_made_up_code(self, user_flow: str) -> Mapping[str, Any]:
         """The tenant's refusal of a code that never was, which tells whether it knows the client secret."""
         flow = self.begin(user_flow)
-        return _redeem(self._application(user_flow), flow, {"state": flow["state"], "code": "made-up"})
+        application = self._application(user_flow, msal.TokenCache())
+        return _redeem(application, flow, {"state": flow["state"], "code": "made-up"})
 
     def problem(self, answer: Mapping[str, Any]) -> Problem:
         """The problem that an OAuth error response stands for."""
         return from_answer(answer, redirect_uri=self.redirect_uri, scope=" ".join(self.scopes))
 
-    def _application(
-        self, user_flow: str, cache: msal.SerializableTokenCache | None = None, *, refresh: bool = True
-    ) -> msal.ConfidentialClientApplication:
+    def _beginner(self, user_flow: str) -> msal.ConfidentialClientApplication:
+        """The MSAL application that begins this user flow for everybody; anew when the metadata is."""
+        metadata = self.authorities[user_flow].metadata
+        known, application = self._beginners.get(user_flow, (None, None))
+        if known is not metadata:
+            application = self._application(user_flow, msal.TokenCache())
+            self._beginners[user_flow] = metadata, application
+        return application
+
+    def _application(self, user_flow: str, cache: msal.TokenCache) -> msal.ConfidentialClientApplication:
         """A new MSAL application, so that its http_cache cannot hold one user's refusal against another."""
         authority = self.authorities[user_flow]
         return msal.ConfidentialClientApplication(
@@ -217,7 +228,7 @@ class Client:
             client_credential=self._client_secret,
             authority=authority.url,
             token_cache=cache,
-            http_client=_Transport(authority, online=refresh),
+            http_client=_Transport(authority),
             instance_discovery=False,  # custom domains are unknown to login.microsoftonline.com
         )
 

@@ -10,15 +10,17 @@ from typing import Any
 class Problem(Exception):
     """Something between the app and the tenant went wrong.
 
-    `status` is the HTTP status of the page to show, `title` and `advice` are for the user, `operator` for
-    whoever runs the app; `code` is B2C's (or OAuth's) error code, `reference` finds the case in both logs.
-    The exception's own text is for the log only: it can hold what a stranger has sent.
+    `status` is the HTTP status of the page to show; `title` and `advice` are for the user, `operator` is for
+    whoever runs the app; `again` says whether signing in again can help; `code` is B2C's (or OAuth's) error
+    code; `reference` finds the case in both logs. The exception's own text is for the log only: it can hold
+    what a stranger has sent.
     """
 
     status = 502
     title = "Signing in did not work"
     advice = "Please try again. If it keeps happening, tell the people who run this site the reference below."
     operator = ""
+    again = True
 
     def __init__(self, reason: str, *, code: str = "", reference: str = "", retry_after: int = 0):
         super().__init__(reason)
@@ -86,6 +88,7 @@ class SetupFault(Problem):
     """The app's settings and the tenant do not fit together; trying again cannot help."""
 
     title = "This site is not set up correctly"
+    again = False
     advice = "You cannot do anything about it. Please tell the people who run this site the reference below."
     operator = "Compare the app's settings with the app registration and the user flows in the Azure portal."
 
@@ -119,14 +122,15 @@ class SessionEnded(Problem):
     """The session that a user flow belonged to has ended while the user was at the tenant."""
 
     status = 409
-    title = "You have signed out in the meantime"
-    advice = "Nobody is signed in here now. If you meant to go on, sign in again."
+    title = "Your sign-in has ended in the meantime"
+    advice = "It was ended or renewed in another tab. The home page shows whether you are signed in."
 
 
 class OtherUser(Problem):
     """A profile edit or password reset came back for somebody else than the signed-in user."""
 
     status = 409
+    again = False
     title = "That was another account"
     advice = "You are still signed in with the account from before. To use the other one, sign out first."
 
@@ -239,6 +243,8 @@ def from_answer(answer: Mapping[str, Any], *, redirect_uri: str, scope: str) -> 
     oauth_error, description = str(answer.get("error")), str(answer.get("error_description") or "")
     found = re.match(r"(AADB2C\d{5}): ", description)
     code = found[1] if found else ""
+    if code and oauth_error == "access_denied":  # with a code that we do not know it is no mere cancelling
+        oauth_error = ""
     meaning = MEANINGS.get(code) or OAUTH_MEANINGS.get(oauth_error, Meaning(Problem))
     correlation = re.search(r"Correlation ID: ([0-9a-fA-F-]{36})\b", description)
     problem = meaning.problem(

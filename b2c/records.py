@@ -4,6 +4,7 @@ A record is made by a sign-in alone, under an id of its own. Anything later can 
 there, so nothing that is still under way when a session ends can bring it back.
 """
 
+import itertools
 import json
 import secrets
 import sqlite3
@@ -11,7 +12,8 @@ import time
 import weakref
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from .problems import TenantUnavailable
+
 STORE_ERRORS = (sqlite3.Error, redis.RedisError)
-EXPIRED_AT_ONCE = 20  # expired records that one write removes
-REFRESH_LIMIT = 20  # seconds to wait for another request's refresh
+PURGE_EVERY, PURGE_LIMIT = 20, 200  # one new record in so many removes as many expired ones, at most
+REFRESH_LIMIT = 30  # seconds that a refresh can take at the very most
+PATIENCE = 15  # seconds to wait for another request's refresh
+SUCCESSOR_LIFETIME = 60  # seconds, within which requests sent with a replaced session have come to their end
 
 
 class Seal:
@@ -36,15 +42,15 @@ class Seal:
         hkdf = HKDF(SHA256(), length=32, salt=None, info=b"b2c-flask-webapp sealed record 1")
         return urlsafe_b64encode(hkdf.derive(key.encode()))
 
-    def seal(self, name: str, value: Any) -> str:
-        """`value` (JSON), encrypted and authenticated, good under this `name` only."""
-        return self._fernet.encrypt(json.dumps([name, value]).encode()).decode()
+    def seal(self, name: str, value: Any) -> bytes:
+        """`value` (JSON), encrypted and authenticated, good under this `name` only; printable ASCII."""
+        return self._fernet.encrypt(json.dumps([name, value]).encode())
 
     def unseal(self, name: str, sealed: str | bytes | None, max_age: int | None = None) -> Any:
         """What was sealed under `name`; None if missing, damaged, foreign or older than `max_age` seconds."""
         try:
             sealed_name, value = json.loads(self._fernet.decrypt(sealed or b"", ttl=max_age))
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # the latter: no ASCII
             return None
         return value if sealed_name == name else None
 
@@ -60,6 +66,7 @@ class EmbeddedStore:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = folder / "sessions.sqlite3"
         self._file.touch(mode=0o600)
+        self._sets = itertools.count()
         self._idle: list[sqlite3.Connection] = []
         weakref.finalize(self, _close_all, self._idle)
         with closing(self._connect()) as connection:  # closed, for a connection must not cross a fork
@@ -72,6 +79,7 @@ class EmbeddedStore:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=2, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.text_factory = bytes  # whatever a damaged file holds can be read, and is refused later
         return connection
 
     def _run(self, statement: str, *values: Any) -> tuple[Any, int]:
@@ -87,19 +95,20 @@ class EmbeddedStore:
         finally:
             self._idle.append(connection)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str) -> bytes | None:
         return self._run("SELECT value FROM records WHERE name = ? AND expires > ?", name, time.time())[0]
 
-    def set(self, name: str, value: str, *, ex: int, nx: bool = False, xx: bool = False) -> bool:
+    def set(self, name: str, value: str | bytes, *, ex: int, nx: bool = False, xx: bool = False) -> bool:
         now = time.time()
         if xx:
             statement = "UPDATE records SET value = ?2, expires = ?3 WHERE name = ?1 AND expires > ?4"
             return self._run(statement, name, value, now + ex, now)[1] == 1
-        self._run(
-            "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expires < ? LIMIT ?)",
-            now,
-            EXPIRED_AT_ONCE,
-        )
+        if next(self._sets) % PURGE_EVERY == 0:
+            self._run(
+                "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expires < ? LIMIT ?)",
+                now,
+                PURGE_LIMIT,
+            )
         statement = (
             "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
             " SET value = excluded.value, expires = excluded.expires WHERE expires <= ?4 OR NOT ?5"
@@ -142,16 +151,27 @@ class Records:
         self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
         self._extended: dict[str, float] = {}
 
-    def start(self, data: dict[str, Any], token_cache: str) -> str:
-        """Make a session and return its new id. `data` says when it `started`, in seconds since the epoch."""
-        session_id = secrets.token_urlsafe(32)
-        self._write(f"tokens:{session_id}", token_cache, data, nx=True)
-        self._write(f"session:{session_id}", data, data, nx=True)
-        return session_id
+    def start(self, data: dict[str, Any], token_cache: str, *, follows: str | None = None) -> str | None:
+        """Make a session and return its new id; `data` says when it `started`, in seconds since the epoch.
+
+        With `follows`, in place of that session: None if it has ended, for whoever signed out stays out. If
+        another tab of the same user has just replaced it, that tab's session does for both.
+        """
+        if not follows:
+            return self._make(data, token_cache)
+        successor = _name("successor", follows)
+        with self._store.lock(_name("replacing", follows), timeout=PATIENCE, blocking_timeout=PATIENCE):
+            if self.end(follows):
+                session_id = self._make(data, token_cache)
+                self._store.set(successor, self._seal.seal(successor, session_id), ex=SUCCESSOR_LIFETIME)
+                return session_id
+            other = self._read(successor)
+            found = self.read(other) if other else None
+            return other if found and found["account_id"] == data["account_id"] else None
 
     def read(self, session_id: str) -> dict[str, Any] | None:
         """A session's data; None if there is no such session, or none that is to be believed."""
-        data = self._read(f"session:{session_id}")
+        data = self._read(_name("session", session_id))
         if data is None or time.time() > data["started"] + self._absolute:
             return None
         self._extend(session_id, data)
@@ -159,23 +179,40 @@ class Records:
 
     def replace(self, session_id: str, data: dict[str, Any]) -> bool:
         """Keep `data` instead. False if the session has ended."""
-        return self._write(f"session:{session_id}", data, data, xx=True)
+        return self._write(_name("session", session_id), data, data, xx=True)
 
     def end(self, session_id: str) -> bool:
         """End a session. False if it had ended already."""
-        return self._store.delete(f"session:{session_id}", f"tokens:{session_id}") > 0
+        return self._store.delete(_name("session", session_id), _name("tokens", session_id)) > 0
 
     def token_cache(self, session_id: str) -> str:
         """The session's MSAL token cache, serialized; empty if there is none."""
-        return self._read(f"tokens:{session_id}") or ""
+        return self._read(_name("tokens", session_id)) or ""
 
     def replace_token_cache(self, session_id: str, data: dict[str, Any], token_cache: str) -> bool:
         """Keep this token cache instead, for the session with this `data`. False if the session has ended."""
-        return self._write(f"tokens:{session_id}", token_cache, data, xx=True)
+        return self._write(_name("tokens", session_id), token_cache, data, xx=True)
 
-    def lock_token_cache(self, session_id: str) -> AbstractContextManager:
-        """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token."""
-        return self._store.lock(f"lock:{session_id}", timeout=REFRESH_LIMIT, blocking_timeout=REFRESH_LIMIT)
+    @contextmanager
+    def lock_token_cache(self, session_id: str) -> Iterator[None]:
+        """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token.
+
+        Raises TenantUnavailable if another request's refresh does not come to its end.
+        """
+        name = _name("refreshing", session_id)
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._store.lock(name, timeout=REFRESH_LIMIT, blocking_timeout=PATIENCE))
+            except redis.exceptions.LockError as error:
+                raise TenantUnavailable("another request's refresh takes too long") from error
+            yield
+
+    def _make(self, data: dict[str, Any], token_cache: str) -> str:
+        session_id = secrets.token_urlsafe(32)
+        self._note_extended(session_id)
+        self._write(_name("tokens", session_id), token_cache, data, nx=True)
+        self._write(_name("session", session_id), data, data, nx=True)
+        return session_id
 
     def _read(self, name: str) -> Any:
         return self._seal.unseal(name, self._store.get(name))
@@ -191,8 +228,16 @@ class Records:
         now = time.time()
         if now - self._extended.get(session_id, 0) < self._idle / 20:
             return
+        self._note_extended(session_id)
+        for kind in ("session", "tokens"):
+            self._store.expire(_name(kind, session_id), self._time_left(data))
+
+    def _note_extended(self, session_id: str) -> None:
         if len(self._extended) >= 4096:
             self._extended.clear()
-        self._extended[session_id] = now
-        for name in (f"session:{session_id}", f"tokens:{session_id}"):
-            self._store.expire(name, self._time_left(data))
+        self._extended[session_id] = time.time()
+
+
+def _name(kind: str, session_id: str) -> str:
+    """A record's name. It does not tell the session id, which opens the session to whoever knows it."""
+    return f"{kind}:{sha256(session_id.encode()).hexdigest()}"
