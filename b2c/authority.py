@@ -189,9 +189,13 @@ class Authority:
         return self._call("GET", self.metadata_url).headers.get("Date", "")
 
     def post_to_token_endpoint(self, url: str, **kwargs: Any) -> Reply:
-        """Send MSAL's token request. Raises TenantUnavailable unless it is answered with a JSON object."""
+        """Send MSAL's token request. Raises TenantUnavailable unless it is answered with a JSON object whose
+        access token, where there is one, can stand in a header (RFC 6750 section 2.1).
+        """
         reply = self._call("POST", url, **kwargs)
-        _json_object(reply, url)
+        access_token = _json_object(reply, url).get("access_token", "none")
+        if not isinstance(access_token, str) or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", access_token):
+            raise TenantUnavailable(f"{url} answered with an access token that is no bearer token")
         return reply
 
     def _may_refetch(self) -> bool:
