@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import click
-import redis
 import requests
 from flask import (
     Flask,
@@ -70,23 +69,13 @@ app.config.update(SECRET_KEY=settings.secret_key, SESSION_COOKIE_NAME=f"{COOKIE_
 # --- Sessions -----------------------------------------------------------------------------------------------
 
 
-def open_store() -> b2c.EmbeddedStore | redis.Redis:
-    """The store that the settings name. A folder that cannot be written ends the start with one message."""
-    if settings.redis_url:
-        no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
-        return redis.Redis.from_url(
-            settings.redis_url, socket_connect_timeout=1, socket_timeout=1, retry=no_retry
-        )
-    try:
-        return b2c.EmbeddedStore(settings.session_dir)
-    except (OSError, *b2c.STORE_ERRORS) as error:
-        raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
-
+try:
+    store = b2c.open_store(settings.redis_url, settings.session_dir)
+except (OSError, *b2c.STORE_ERRORS) as error:
+    raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
 
 seal = b2c.Seal([settings.secret_key, *settings.secret_key_fallbacks])
-records = b2c.Records(
-    open_store(), seal, settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
-)
+records = b2c.Records(store, seal, settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60)
 
 
 class AppSession(ServerSideSession):

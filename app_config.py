@@ -78,7 +78,7 @@ def _scopes(text: str) -> tuple[str, ...]:
 
 
 def _secret(text: str) -> str:
-    if len(text) < 32:
+    if not re.fullmatch(r"\S{32,}", text):  # without blanks: SECRET_KEY_FALLBACKS is separated by them
         raise ValueError
     return text
 

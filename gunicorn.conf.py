@@ -3,11 +3,16 @@
 from urllib.parse import urlsplit
 
 import app_config
+import b2c
 
+# What keeps the app from starting is said once here, instead of by one worker after the other.
 try:
     settings = app_config.load()
-except app_config.ConfigError as error:  # said once here, instead of by every worker that cannot start
+    b2c.open_store(settings.redis_url, settings.session_dir)
+except app_config.ConfigError as error:
     raise SystemExit(str(error)) from None
+except (OSError, *b2c.STORE_ERRORS) as error:
+    raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
 
 if not settings.https:  # on a developer's machine, where browsers come without a proxy in between
     bind = f"{urlsplit(settings.origin).hostname}:{urlsplit(settings.origin).port or 80}"

@@ -28,4 +28,4 @@ from .problems import (
     TokenRefused,
     short,
 )
-from .records import STORE_ERRORS, EmbeddedStore, Records, Seal
+from .records import STORE_ERRORS, Records, Seal, open_store

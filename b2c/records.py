@@ -70,7 +70,7 @@ class EmbeddedStore:
         self._idle: list[sqlite3.Connection] = []
         weakref.finalize(self, _close_all, self._idle)
         with closing(self._connect()) as connection:  # closed, for a connection must not cross a fork
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, value TEXT, expires REAL)"
             )
@@ -133,6 +133,27 @@ class EmbeddedStore:
             yield
         finally:
             self._run("DELETE FROM records WHERE name = ? AND value = ?", name, owner)
+
+
+def open_store(redis_url: str | None, folder: Path) -> EmbeddedStore | redis.Redis:
+    """Redis, or else the embedded store in `folder`. Raises OSError or one of STORE_ERRORS."""
+    if not redis_url:
+        return EmbeddedStore(folder)
+    no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    return redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1, retry=no_retry)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for another process that does so just now."""
+    patience = time.monotonic() + 5
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > patience:
+                raise
+            time.sleep(0.02)
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:

@@ -228,7 +228,7 @@ def test_sessions_and_pending_sign_ins_survive_a_restart(gunicorn, user, tenant)
 START_TOGETHER = """
 import multiprocessing, sys, tempfile
 from pathlib import Path
-from b2c import EmbeddedStore
+from b2c.records import EmbeddedStore
 
 def start(folders, barrier, failures):
     for folder in folders:
