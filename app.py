@@ -163,6 +163,7 @@ HEADERS = {
 }
 if settings.https:
     HEADERS["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+PAGE_HEADERS = HEADERS | {"Cache-Control": "no-store"}
 
 
 @app.before_request
@@ -179,9 +180,8 @@ def only_our_host() -> Response | None:
 
 @app.after_request
 def add_headers(response: Response) -> Response:
-    response.headers.update(HEADERS)
-    if request.endpoint != "static" or response.status_code >= 400:
-        response.headers["Cache-Control"] = "no-store"
+    may_be_kept = request.endpoint == "static" and response.status_code < 400
+    response.headers.extend(HEADERS if may_be_kept else PAGE_HEADERS)
     return response
 
 

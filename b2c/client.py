@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import jwt
 import msal
+from jwt.utils import base64url_decode
 
 from .authority import Authority, Reply, Server
 from .problems import (
@@ -35,6 +36,19 @@ REFRESH_AHEAD = 300  # seconds before its end from which on MSAL refreshes an ac
 UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
 
 
+class _TokenCache(msal.SerializableTokenCache):
+    """MSAL's token cache, written without the indentation that doubles its size."""
+
+    def __init__(self, serialized: str = "") -> None:
+        super().__init__()
+        self.deserialize(serialized)
+
+    def serialize(self) -> str:
+        with self._lock:
+            self.has_state_changed = False
+            return json.dumps(self._cache)
+
+
 class _Transport:
     """What MSAL talks through: metadata comes from our cache, token requests are bounded and checked."""
 
@@ -44,8 +58,9 @@ class _Transport:
     def get(self, url: str, **kwargs: Any) -> Reply:
         return Reply(200, {}, json.dumps(self._authority.metadata))
 
-    def post(self, url: str, *, params: Any, data: Any, headers: Any) -> Reply:
-        return self._authority.post_to_token_endpoint(url, params=params, data=data, headers=headers)
+    def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], **kwargs: Any) -> Reply:
+        headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        return self._authority.post_to_token_endpoint(url, data=urlencode(data), headers=headers)
 
     def close(self) -> None:
         """Nothing to do: the connections are shared."""
@@ -138,7 +153,7 @@ class Client:
         if response.get("iss", authority.metadata["issuer"]) != authority.metadata["issuer"]:
             raise AnswerRefused(f"the response comes from {response['iss']!r}")
         # The code, for tokens. MSAL checks state and nonce, and sends the PKCE verifier.
-        cache = msal.SerializableTokenCache()
+        cache = _TokenCache()
         application = self._application(user_flow, cache)
         result = _redeem(application, flow, {"state": response.get("state"), "code": response["code"]})
         if "error" in result:
@@ -154,8 +169,7 @@ class Client:
 
     def cached_access_token(self, token_cache: str, account_id: str) -> str | None:
         """The web API's access token from the cache, unless it is about to expire. Asks nobody."""
-        cache = msal.SerializableTokenCache()
-        cache.deserialize(token_cache)
+        cache = _TokenCache(token_cache)
         query = {"client_id": self.client_id, "home_account_id": account_id}
         for token in cache.search(cache.CredentialType.ACCESS_TOKEN, target=self.scopes, query=query):
             if int(token["expires_on"]) > time.time() + REFRESH_AHEAD:
@@ -169,8 +183,7 @@ class Client:
 
         Raises SignInRequired when only the user can help, TenantUnavailable, SetupFault or TokenRefused.
         """
-        cache = msal.SerializableTokenCache()
-        cache.deserialize(token_cache)
+        cache = _TokenCache(token_cache)
         application = self._application(user_flow, cache)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
@@ -240,7 +253,7 @@ class Client:
         if not isinstance(id_token, str):
             raise TokenRefused("there is no ID token")
         try:
-            key = authority.signing_key(jwt.get_unverified_header(id_token).get("kid"))
+            key = authority.signing_key(_key_id(id_token))
             claims = jwt.decode(
                 id_token,
                 key.key,
@@ -250,7 +263,7 @@ class Client:
                 leeway=CLOCK_SKEW,
                 options={"require": ["iss", "aud", "exp", "nbf", "iat", "sub", "nonce"]},
             )
-        except (jwt.PyJWTError, TypeError, ValueError) as error:
+        except (jwt.PyJWTError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise TokenRefused(f"the ID token is not valid: {short(error)}") from error
         if not all(isinstance(claims[name], int) for name in ("exp", "nbf", "iat")):  # RFC 7519 section 2
             raise TokenRefused("the ID token's times are not numbers")
@@ -262,6 +275,11 @@ class Client:
         if str(issued_by).lower() != authority.user_flow.lower():
             raise TokenRefused(f"the ID token is of user flow {issued_by!r}")
         return claims
+
+
+def _key_id(token: str) -> Any:
+    """The `kid` of a token that is still to be checked. (PyJWT would decode the other parts as well.)"""
+    return json.loads(base64url_decode(token.partition(".")[0])).get("kid")
 
 
 def _redeem(
@@ -276,7 +294,6 @@ def _redeem(
 def _id_token(token_cache: str | None) -> str | None:
     if not token_cache:
         return None
-    cache = msal.SerializableTokenCache()
-    cache.deserialize(token_cache)
+    cache = _TokenCache(token_cache)
     tokens = cache.search(msal.TokenCache.CredentialType.ID_TOKEN)
     return next((token["secret"] for token in tokens), None)
