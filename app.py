@@ -104,8 +104,6 @@ class AppSessions(ServerSideSessionInterface):
             return opened
 
     def save_session(self, app: Flask, session: AppSession, response: Response) -> None:
-        if session.accessed:
-            response.vary.add("Cookie")
         if session.new:
             response.set_cookie(self.get_cookie_name(app), session.sid, **COOKIE)
         elif session.ended:  # by this request: a late answer must not take a newer session's cookie away
@@ -159,11 +157,10 @@ HEADERS = {
     "Referrer-Policy": "strict-origin",  # under no-referrer our own forms would come with "Origin: null"
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 if settings.https:
     HEADERS["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-PAGE_HEADERS = HEADERS | {"Cache-Control": "no-store"}
+PAGE_HEADERS = HEADERS | {"Cache-Control": "no-store", "Vary": "Cookie"}
 
 
 @app.before_request

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 # Microsoft Learn, "Overview of tokens in Azure AD B2C" and "User profile attributes"; RFC 7519 section 4.1.
@@ -72,13 +73,15 @@ def display_name(claims: dict[str, Any] | None) -> str:
     """What to call the user; empty when nobody is signed in."""
     if not claims:
         return ""
-    whole = f"{claims.get('given_name') or ''} {claims.get('family_name') or ''}"
+    return next((name for name in _names(claims) if name and name != "unknown"), "(no name)")
+
+
+def _names(claims: dict[str, Any]) -> Iterator[str]:
     emails = claims.get("emails")
-    candidates = [
-        claims.get("name"),
-        whole,
-        claims.get("email"),
-        *(emails if isinstance(emails, list) else []),
-    ]
-    names = [name.strip() for name in candidates if isinstance(name, str)]
-    return next((name[:80] for name in names if name and name != "unknown"), "(no name)")
+    for names in (
+        [claims.get("name")],
+        [claims.get("given_name"), claims.get("family_name")],
+        [claims.get("email")],
+        emails[:1] if isinstance(emails, list) else [],
+    ):
+        yield " ".join(name for name in names if isinstance(name, str)).strip()[:80]
