@@ -315,9 +315,8 @@ def forget_old_flows(room: int) -> None:
     if sum(len(name) + len(value) for name, value in pending.items()) <= room:
         return
     flows = {name: seal.unseal(name, value, FLOW_LIFETIME) for name, value in pending.items()}
-    for name in sorted(
-        flows, key=lambda name: flows[name]["flow"]["began"] if flows[name] else 0, reverse=True
-    ):
+    began = {name: flow["flow"]["began"] if flow else 0 for name, flow in flows.items()}
+    for name in sorted(began, key=began.get, reverse=True):
         room -= len(name) + len(pending[name])
         if room < 0:
             forget(name)
@@ -349,7 +348,8 @@ def callback() -> Any:
     try:
         result = tenant.complete(pending["user_flow"], pending["flow"], request.args)
     except b2c.Cancelled:
-        return go_to(pending["next"] if session else "/", notice="cancelled")
+        went_for_more = session and pending["user_flow"] != SIGN_IN
+        return go_to(pending["next"] if went_for_more else "/", notice="cancelled")
     except b2c.PasswordForgotten:
         if not RESET_PASSWORD:
             raise

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -49,27 +48,26 @@ class Reply:
 
 
 class Server:
-    """Pooled connections to one server. Every call is bounded in time and size and follows no redirect."""
+    """Pooled connections to one server. Every call is bounded in time and size and follows no redirect.
+
+    It is requests' adapter without a session around it: a session would look through the environment and its
+    cookies for each request, and an entry in ~/.netrc would replace the bearer token.
+    """
 
     def __init__(self, url: str):
-        self._session = session = requests.Session()
-        # The environment's proxies and CA bundle, looked up once. Left to each request it would cost more
-        # than the request, and an entry in ~/.netrc would replace the bearer token.
-        environment = session.merge_environment_settings(url, {}, None, None, None)
-        session.proxies, session.verify = environment["proxies"], environment["verify"]
-        session.trust_env = False
-        session.cookies.set_policy(_NoCookies())
+        environment = requests.Session().merge_environment_settings(url, {}, None, None, None)
+        self._proxies, self._verify = environment["proxies"], environment["verify"]
         # One more try to connect, for an address that is gone; no other, and no sleeping on a Retry-After.
         retry = Retry(1, connect=1, read=False, status=0, other=0, respect_retry_after_header=False)
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=retry)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=32, max_retries=retry)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Reply:
         """Send one request. Raises requests.RequestException when no whole answer came in time."""
         deadline = time.monotonic() + DEADLINE
         prepared = requests.Request(method, url, **kwargs).prepare()
-        with self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+        with self._adapter.send(
+            prepared, stream=True, timeout=TIMEOUT, verify=self._verify, proxies=self._proxies
+        ) as response:
             body = bytearray()
             while len(body) <= LARGEST_ANSWER and (chunk := _next_bytes(response)):
                 body += chunk
@@ -89,13 +87,6 @@ def _next_bytes(response: requests.Response) -> bytes:
         raise requests.ConnectionError(error) from error
 
 
-class _NoCookies(DefaultCookiePolicy):
-    """One user's answer must not set a cookie for the next user's request."""
-
-    def set_ok(self, cookie: Any, request: Any) -> bool:
-        return False
-
-
 class _Kept:
     """A fetched value, kept for METADATA_LIFETIME seconds, and longer while it cannot be fetched again."""
 
@@ -111,16 +102,16 @@ class _Kept:
         """The value; with `newer_than`, one fetched after that one. Raises what the fetch raises."""
         if self._is_good(newer_than):
             return self._value
+        # A stale value will do while another thread fetches.
         stale = self._value if newer_than is None else None
         came = time.monotonic()
         if not self._lock.acquire(blocking=stale is None):
-            return stale  # which will do while another thread fetches
+            return stale
         try:
             if self._is_good(newer_than):
                 return self._value
-            if (
-                self._failure and self._failed_at > came
-            ):  # who waited for a vain attempt need not make another
+            if self._failure and self._failed_at > came:
+                # Who has waited for a vain attempt shall not wait for another.
                 raise TenantUnavailable(str(self._failure), retry_after=self._failure.retry_after)
             self._refresh(must=newer_than is not None)
             return self._value

@@ -253,3 +253,23 @@ def test_what_is_not_configured_is_not_there(serve_app, tenant, missing, path, l
 
         assert link not in signed_out + browser.page.text
         assert browser.get(path).status_code == 404
+
+
+def test_a_refreshed_id_token_need_not_repeat_the_nonce(browser, tenant):
+    tenant.option(access_token_lifetime=300)
+    browser.sign_in()
+    tenant.misbehave(id_token={"drop": ["nonce"]})
+
+    assert browser.get("/call_downstream_api").status_code == 200
+
+
+def test_cancelling_a_sign_in_does_not_lead_back_to_the_page_that_needed_it(browser, tenant):
+    tenant.option(access_token_lifetime=300)
+    browser.sign_in()
+    tenant.control("POST", f"accounts/{tenant.account['email']}/revoke")
+    browser.http.cookies.clear("127.0.0.1")
+    browser.get("/call_downstream_api")
+    browser.submit("cancel")
+
+    assert browser.page.url == f"{browser.app_url}/"
+    assert "Cancelled" in browser.text
