@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import time
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -20,6 +21,7 @@ from flask import (
     Request,
     Response,
     after_this_request,
+    g,
     jsonify,
     redirect,
     render_template,
@@ -28,7 +30,7 @@ from flask import (
     url_for,
 )
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, ServiceUnavailable
 
 import app_config
 import b2c
@@ -52,8 +54,17 @@ tenant = b2c.Client(
 )
 api = b2c.Server(settings.endpoint) if settings.endpoint else None
 
+
+def without_query(line: logging.LogRecord) -> bool:
+    """Cut the query string from a line of the development server's log: the callback's holds the code."""
+    if line.args and isinstance(line.args, tuple):
+        line.args = tuple(re.sub(r"\?\S*", "", part) if isinstance(part, str) else part for part in line.args)
+    return True
+
+
 app = Flask(__name__)
 app.logger.setLevel(logging.INFO)
+logging.getLogger("werkzeug").addFilter(without_query)
 app.jinja_env.globals.update(
     has_api=bool(api), has_edit_profile=bool(EDIT_PROFILE), has_reset_password=bool(RESET_PASSWORD)
 )
@@ -73,6 +84,8 @@ try:
     store = b2c.open_store(settings.redis_url, settings.session_dir)
 except (OSError, *b2c.STORE_ERRORS) as error:
     raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
+except (ValueError, TypeError) as error:
+    raise SystemExit(f"REDIS_URL cannot be used: {error}") from None
 
 seal = b2c.Seal([settings.secret_key, *settings.secret_key_fallbacks])
 records = b2c.Records(store, seal, settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60)
@@ -139,10 +152,14 @@ def start_session(result: b2c.SignIn) -> None:
 
 
 def end_session() -> None:
-    """End the session, in the store first."""
-    records.end(session.sid)
+    """End whatever session this browser has, in the store first, and its pending flows."""
+    for session_id in request.cookies.getlist(app.config["SESSION_COOKIE_NAME"]):
+        records.sign_out(session_id)
     session.clear()
     session.ended = True
+    for name in request.cookies:
+        if name.startswith(FLOW_COOKIE):
+            forget(name)
 
 
 # --- Every request and every answer -------------------------------------------------------------------------
@@ -244,6 +261,7 @@ CALLBACK = settings.callback_path
 NO_PAGES = {"/login", "/logout", CALLBACK}  # nothing to come back to
 FLOW_LIFETIME = 30 * 60  # seconds a user may take at the tenant's pages
 MOST_FLOWS = 6000  # bytes of pending flows in one browser; servers refuse requests with larger headers
+LONGEST_JSON = 200_000  # characters that are still laid out; indentation can make a page of any size
 MOST_TRIES = 5  # user flows begun within a minute without the user asking
 NOTICES = {
     "welcome": "You are signed in.",
@@ -274,15 +292,19 @@ def people_only(view: Callable) -> Callable:
     def checked() -> Any:
         if session.unavailable:
             raise b2c.StoreUnavailable("nobody knows whether this user is signed in")
-        if request.method == "HEAD":
-            raise MethodNotAllowed(["GET"])
-        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
-            return Response(status=503)
-        if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
-            raise NotAVisit(f"Sec-Fetch-Mode {request.headers['Sec-Fetch-Mode']!r}")
+        refuse_machines()
         return view()
 
     return checked
+
+
+def refuse_machines() -> None:
+    if request.method == "HEAD":
+        raise MethodNotAllowed(["GET"])
+    if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+        raise ServiceUnavailable()  # a browser asks again when the user really comes
+    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        raise NotAVisit(f"Sec-Fetch-Mode {request.headers['Sec-Fetch-Mode']!r}")
 
 
 @app.get("/login")
@@ -290,9 +312,10 @@ def people_only(view: Callable) -> Callable:
 def login() -> Any:
     """Begin the sign-up and sign-in user flow."""
     next_path = local_path(request.args.get("next"))
+    hints = b2c.checked_hints(request.args)
     if request.headers.get("Sec-Fetch-Site") == "cross-site":  # no other site decides that a user signs in
-        return page("sign_in.html", next=next_path)
-    return begin(SIGN_IN, next_path, **b2c.checked_hints(request.args))
+        return page("sign_in.html", next=next_path, hints=hints)
+    return begin(SIGN_IN, next_path, **hints)
 
 
 def begin(user_flow: str, next_path: str, notice: str = "welcome", **hints: str) -> Response:
@@ -302,7 +325,14 @@ def begin(user_flow: str, next_path: str, notice: str = "welcome", **hints: str)
     flow = tenant.begin(user_flow, scopes=settings.scope if user_flow == SIGN_IN else (), **hints)
     response = redirect(flow.pop("auth_uri"))
     cookie = FLOW_COOKIE + flow["state"]
-    pending = {"user_flow": user_flow, "flow": flow, "next": next_path, "notice": notice}
+    language = {name: hints[name] for name in hints if name == "ui_locales"}
+    pending = {
+        "user_flow": user_flow,
+        "flow": flow,
+        "next": next_path,
+        "notice": notice,
+        "language": language,
+    }
     sealed = seal.seal(cookie, pending).decode()
     response.set_cookie(cookie, sealed, max_age=FLOW_LIFETIME, **COOKIE)
     forget_old_flows(MOST_FLOWS - len(cookie) - len(sealed))
@@ -322,13 +352,13 @@ def forget_old_flows(room: int) -> None:
             forget(name)
 
 
-def begin_unasked(user_flow: str, next_path: str, notice: str = "welcome") -> Response:
+def begin_unasked(user_flow: str, next_path: str, notice: str = "welcome", **hints: str) -> Response:
     """Begin a user flow that the user did not ask for by a click. A loop of them ends on a page."""
     tries = request.cookies.get(TRIES_COOKIE, "")
     tries = int(tries) if re.fullmatch("[0-9]", tries) else 0
     if tries >= MOST_TRIES:
         raise b2c.SignInLoop(f"{tries} user flows begun within a minute")
-    response = begin(user_flow, next_path, notice)
+    response = begin(user_flow, next_path, notice, **hints)
     response.set_cookie(TRIES_COOKIE, str(tries + 1), max_age=60, **COOKIE)
     return response
 
@@ -341,6 +371,7 @@ def callback() -> Any:
     pending = take_pending_flow()
     if not pending:
         raise b2c.FlowLost("no pending flow fits the state")
+    g.next_path = pending["next"]  # for a failure's page
     # Every parameter once (RFC 6749 section 3.1).
     if any(len(values) > 1 for values in request.args.to_dict(flat=False).values()):
         raise b2c.AnswerRefused("a parameter is given twice")
@@ -353,7 +384,7 @@ def callback() -> Any:
     except b2c.PasswordForgotten:
         if not RESET_PASSWORD:
             raise
-        return begin_unasked(RESET_PASSWORD, pending["next"], "password_changed")
+        return begin_unasked(RESET_PASSWORD, pending["next"], "password_changed", **pending["language"])
     # What this user flow was for.
     return ON_RETURN[pending["user_flow"]](result, pending)
 
@@ -388,7 +419,7 @@ def profile_edited(result: b2c.SignIn, pending: dict) -> Response:
 def password_reset(result: b2c.SignIn, pending: dict) -> Response:
     if session and session["claims"]["sub"] != result.claims["sub"]:
         raise b2c.OtherUser("the password reset is for another sub")
-    return begin_unasked(SIGN_IN, pending["next"], "password_changed")
+    return begin_unasked(SIGN_IN, pending["next"], "password_changed", **pending["language"])
 
 
 ON_RETURN = {SIGN_IN: signed_in, EDIT_PROFILE: profile_edited, RESET_PASSWORD: password_reset}
@@ -416,6 +447,7 @@ def sign_in_first() -> Any:
         sign_in_uri = settings.origin + url_for("login", next=next_path)
         body = jsonify(error="sign_in_required", sign_in_uri=sign_in_uri)
         return body, 401, {"WWW-Authenticate": "Session"}
+    refuse_machines()
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and not session:
         return page("sign_in.html", 401, next=next_path)
     return begin_unasked(SIGN_IN, next_path)
@@ -456,6 +488,7 @@ def access_token() -> str:
     cached = tenant.cached_access_token(records.token_cache(session.sid), account_id)
     if cached:
         return cached
+    tenant.warm_up(SIGN_IN)  # so that the lock is held for one request to the tenant
     with records.lock_token_cache(session.sid):
         token_cache = records.token_cache(session.sid)
         token = tenant.refreshed_access_token(SIGN_IN, token_cache, account_id, subject)
@@ -466,12 +499,18 @@ def access_token() -> str:
 
 def readable(reply: b2c.Reply | None) -> tuple[str, str]:
     """What the API answered with (`json`, `text` or nothing), and that as text."""
-    if not reply or not reply.text.strip():
+    text = reply.text.removeprefix("\ufeff") if reply else ""
+    if not text.strip():
         return "", ""
+    pretty = ""
     try:
-        return "json", json.dumps(json.loads(reply.text), indent=2, ensure_ascii=False)
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text)):
+            pretty += piece
+            if len(pretty) > LONGEST_JSON:
+                return "json", text
+        return "json", b2c.printable(pretty)
     except (ValueError, RecursionError):
-        return "text", reply.text
+        return "text", text
 
 
 @app.get("/token_details")
@@ -489,14 +528,14 @@ def token_details() -> Any:
 @people_only
 def edit_profile() -> Response:
     """Begin the profile editing user flow."""
-    return begin(EDIT_PROFILE, local_path(request.args.get("next")))
+    return begin(EDIT_PROFILE, local_path(request.args.get("next")), **b2c.checked_hints(request.args))
 
 
 @get_if(RESET_PASSWORD, "/reset_password")
 @people_only
 def reset_password() -> Response:
     """Begin the password reset user flow."""
-    return begin(RESET_PASSWORD, local_path(request.args.get("next")))
+    return begin(RESET_PASSWORD, local_path(request.args.get("next")), **b2c.checked_hints(request.args))
 
 
 @app.route("/logout", methods=["GET", "POST"])
@@ -544,7 +583,8 @@ def failure(title: str, advice: str, status: int, headers: Any = (), **details: 
     if is_script():
         response = jsonify(error=title, advice=advice, reference=details.get("reference"))
     else:
-        response = app.make_response(page("error.html", status, title=title, advice=advice, **details))
+        details |= {"title": title, "advice": advice, "next": g.get("next_path", "/")}
+        response = app.make_response(page("error.html", status, **details))
     response.status_code = status
     response.headers.update(headers)
     return response
@@ -586,8 +626,10 @@ def http_page(error: HTTPException) -> Response:
 def crash_page(error: InternalServerError) -> Response:
     if isinstance(error.original_exception, b2c.STORE_ERRORS):  # while a view's changes were being saved
         return store_page(error.original_exception)
-    advice = "Please try again. The people who run this site can see in its log what broke."
-    return failure("Something broke on this site", advice, 500)
+    reference = str(uuid.uuid4())
+    app.logger.error("crashed: reference=%s path=%r", reference, request.path)
+    advice = "Please try again. If it keeps happening, tell the people who run this site the reference below."
+    return failure("Something broke on this site", advice, 500, reference=reference)
 
 
 # --- Before the first sign-in -------------------------------------------------------------------------------

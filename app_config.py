@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import load_dotenv
 
@@ -32,16 +32,20 @@ def _matching(pattern: str) -> Callable[[str], str]:
     return cast
 
 
+def _address(text: str, *schemes: str) -> SplitResult:
+    """The parts of a URL with one of these schemes, a host, and a port that can be. Raises ValueError."""
+    url = urlsplit(text)
+    if not re.fullmatch(r"[!-~]+", text) or url.scheme not in schemes or not url.hostname or url.port == 0:
+        raise ValueError
+    return url
+
+
 def _redirect_uri(text: str) -> str:
     """Microsoft Learn, "Redirect URI (reply URL) restrictions": https, or http for this machine; no query."""
-    uri = urlsplit(text)
-    loopback = uri.hostname in ("localhost", "127.0.0.1")
-    well_formed = re.fullmatch(r"[!-~]+", text) and uri.hostname and not (uri.query or uri.fragment)
-    if (
-        not well_formed
-        or "@" in uri.netloc
-        or not (uri.scheme == "https" or (uri.scheme == "http" and loopback))
-    ):
+    uri = _address(text, "https", "http")
+    if uri.scheme == "http" and uri.hostname not in ("localhost", "127.0.0.1"):
+        raise ValueError
+    if "@" in uri.netloc or uri.query or uri.fragment:
         raise ValueError
     if not uri.path.startswith("/") or uri.path in ROUTES or uri.path.startswith("/static/"):
         raise ValueError
@@ -50,21 +54,20 @@ def _redirect_uri(text: str) -> str:
 
 def _authority_template(text: str) -> str:
     placeholders = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-    url = urlsplit(text.format(tenant="t", user_flow="f"))
-    if (
-        "user_flow" not in placeholders
-        or url.scheme != "https"
-        or not url.hostname
-        or not url.path.strip("/")
-    ):
+    url = _address(text.format(tenant="t", user_flow="f"), "https")
+    if "user_flow" not in placeholders or not url.path.strip("/"):
         raise ValueError
     return text
 
 
 def _endpoint(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError
+    _address(text, "http", "https")
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if not text.startswith("unix://"):
+        _address(text, "redis", "rediss")
     return text
 
 
@@ -153,9 +156,7 @@ class Settings:
         show=False,
     )
     session_dir: Path = _setting(Path, "a folder of the app's own", HERE / ".sessions")
-    redis_url: str | None = _setting(
-        _matching(r"(rediss?|unix)://[!-~]+"), "a Redis URL: redis://localhost:6379/0", None, show=False
-    )
+    redis_url: str | None = _setting(_redis_url, "a Redis URL: redis://localhost:6379/0", None, show=False)
     session_idle_minutes: int = _setting(_minutes, "a whole number of minutes", 24 * 60)
     session_absolute_minutes: int = _setting(_minutes, "a whole number of minutes", 14 * 24 * 60)
 

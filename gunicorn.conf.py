@@ -13,6 +13,8 @@ except app_config.ConfigError as error:
     raise SystemExit(str(error)) from None
 except (OSError, *b2c.STORE_ERRORS) as error:
     raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
+except (ValueError, TypeError) as error:
+    raise SystemExit(f"REDIS_URL cannot be used: {error}") from None
 
 if not settings.https:  # on a developer's machine, where browsers come without a proxy in between
     bind = f"{urlsplit(settings.origin).hostname}:{urlsplit(settings.origin).port or 80}"
@@ -23,6 +25,7 @@ timeout = 60  # seconds; more than all outgoing calls of one request together
 graceful_timeout = 50  # seconds for requests under way when a worker is to end
 keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
 limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
+forwarder_headers = ""  # no proxy may say with SCRIPT_NAME where the app is
 control_socket_disable = True  # its default path would be shared by all apps of one user
 
 # Neither query string nor referrer: the callback's hold the authorization code.

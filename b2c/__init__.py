@@ -9,7 +9,7 @@ In B2C each user flow is an authority of its own, and the same person is another
 
 from . import check
 from .authority import Reply, Server
-from .claims import CLAIMS, PROTOCOL_CLAIMS, described, display_name
+from .claims import CLAIMS, PROTOCOL_CLAIMS, described, display_name, printable
 from .client import AccessToken, Client, SignIn, checked_hints
 from .problems import (
     MEANINGS,

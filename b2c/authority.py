@@ -1,6 +1,7 @@
 """A user flow's authority: its metadata and signing keys, over connections that are pooled and bounded."""
 
 import json
+import logging
 import re
 import threading
 import time
@@ -15,7 +16,9 @@ import requests
 import urllib3
 from urllib3.util import Retry
 
-from .problems import SetupFault, TenantUnavailable, TokenRefused, short
+from .problems import Problem, SetupFault, TenantUnavailable, TokenRefused, short
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = (3.05, 8)  # seconds to connect, and between two bytes of an answer
 DEADLINE = 10  # seconds for a whole answer
@@ -24,13 +27,8 @@ METADATA_LIFETIME = 24 * 3600  # seconds; Microsoft Learn, "Overview of tokens i
 KEY_REFETCHES = 5  # for unknown key ids, within KEY_REFETCH_WINDOW seconds
 KEY_REFETCH_WINDOW = 300
 
-ENDPOINTS = {  # and the schemes they may have: the browser's legs are plain http at a tenant on this machine
-    "issuer": ("https",),
-    "token_endpoint": ("https",),
-    "jwks_uri": ("https",),
-    "authorization_endpoint": ("https", "http"),
-    "end_session_endpoint": ("https", "http"),
-}
+BROWSER_ENDPOINTS = {"authorization_endpoint", "end_session_endpoint"}
+ENDPOINTS = {"issuer", "token_endpoint", "jwks_uri"} | BROWSER_ENDPOINTS
 # The two forms of the issuer, after its host (Microsoft Learn, "Overview of tokens in Azure AD B2C").
 ISSUER = re.compile(r"(/tfp(?=/[^/]+/[^/]+/))?/(?P<tenant>[0-9a-fA-F-]{36})(?(1)/[^/?#]+)/v2\.0/")
 
@@ -63,6 +61,14 @@ class Server:
 
     def request(self, method: str, url: str, **kwargs: Any) -> Reply:
         """Send one request. Raises requests.RequestException when no whole answer came in time."""
+        try:
+            return self._request(method, url, **kwargs)
+        except requests.RequestException:
+            raise
+        except OSError as error:  # what requests makes of a CA bundle that is not there
+            raise requests.exceptions.SSLError(error) from error
+
+    def _request(self, method: str, url: str, **kwargs: Any) -> Reply:
         deadline = time.monotonic() + DEADLINE
         prepared = requests.Request(method, url, **kwargs).prepare()
         with self._adapter.send(
@@ -95,7 +101,7 @@ class _Kept:
         self._lock = threading.Lock()
         self._value: T | None = None
         self._fresh_until = 0.0
-        self._failure: TenantUnavailable | None = None
+        self._failure: Problem | None = None
         self._failed_at = 0.0
 
     def get(self, *, newer_than: T | None = None) -> T:
@@ -112,7 +118,7 @@ class _Kept:
                 return self._value
             if self._failure and self._failed_at > came:
                 # Who has waited for a vain attempt shall not wait for another.
-                raise TenantUnavailable(str(self._failure), retry_after=self._failure.retry_after)
+                raise type(self._failure)(str(self._failure), retry_after=self._failure.retry_after)
             self._refresh(must=newer_than is not None)
             return self._value
         finally:
@@ -124,11 +130,12 @@ class _Kept:
     def _refresh(self, *, must: bool) -> None:
         try:
             self._value, lifetime = self._fetch(), METADATA_LIFETIME
-        except TenantUnavailable as failure:
+        except Problem as failure:
             self._failure, self._failed_at = failure, time.monotonic()
             if must or self._value is None:
                 raise
-            lifetime = 60  # the old value will do until the tenant is back
+            log.warning("the former answer must do: %s", failure)
+            lifetime = 60
         self._fresh_until = time.monotonic() + lifetime
 
 
@@ -141,7 +148,8 @@ class Authority:
         self.url = parts._replace(path=path).geturl()
         self.metadata_url = parts._replace(path=f"{path}/v2.0/.well-known/openid-configuration").geturl()
         self.user_flow = user_flow
-        self._host = parts.hostname
+        self._netloc = parts.netloc.lower()
+        self._hostname = parts.hostname
         self._tenant_id = tenant_id
         self._server = server
         self._metadata = _Kept(self._fetch_metadata)
@@ -208,14 +216,29 @@ class Authority:
 
     def _check_metadata(self, metadata: Mapping[str, Any]) -> None:
         """No secret goes to, and nothing is believed from, a host other than the configured authority's."""
-        for name, schemes in ENDPOINTS.items():
-            if not _is_on(self._host, schemes, metadata.get(name)):
-                raise SetupFault(f"{self.metadata_url}: {name} {metadata.get(name)!r} is not on {self._host}")
+        for name in ENDPOINTS:
+            if not self._is_ours(metadata.get(name), may_be_local=name in BROWSER_ENDPOINTS):
+                raise SetupFault(
+                    f"{self.metadata_url}: {name} {metadata.get(name)!r} is not on {self._netloc}"
+                )
         issuer = ISSUER.fullmatch(urlsplit(metadata["issuer"])._replace(scheme="", netloc="").geturl())
         if not issuer:
             raise SetupFault(f"{self.metadata_url}: {metadata['issuer']!r} is not an issuer of B2C's form")
         if self._tenant_id and issuer["tenant"].lower() != self._tenant_id.lower():
             raise SetupFault(f"the issuer {metadata['issuer']!r} is not of tenant B2C_TENANT_ID")
+
+    def _is_ours(self, url: Any, *, may_be_local: bool) -> bool:
+        """Whether `url` can lead to no other server, or, for the browser, to a tenant on this machine."""
+        if not isinstance(url, str) or not re.fullmatch(r"[!-?A-\[\]-~]+", url):  # no backslash, no userinfo
+            return False
+        try:
+            parts = urlsplit(url)
+            local = (
+                may_be_local and parts.scheme == "http" and parts.hostname == "127.0.0.1" == self._hostname
+            )
+        except ValueError:
+            return False
+        return local or (parts.scheme == "https" and parts.netloc.lower() == self._netloc)
 
     def _fetch_keys(self) -> list[jwt.PyJWK]:
         url = self.metadata["jwks_uri"]
@@ -240,14 +263,6 @@ class Authority:
                 retry_after=min(int(seconds), 3600) if re.fullmatch(r"[0-9]{1,9}", seconds) else 0,
             )
         return reply
-
-
-def _is_on(host: str | None, schemes: tuple[str, ...], url: Any) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and parts.hostname == host
-    except (ValueError, TypeError, AttributeError):  # no URL at all
-        return False
 
 
 def _pick(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:

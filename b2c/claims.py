@@ -55,6 +55,11 @@ PROTOCOL_CLAIMS = {
 }
 
 
+def printable(text: str) -> str:
+    """`text` without lone surrogates, which JSON may hold and no page can."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def described(claims: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each claim, times as dates."""
     return [(name, _shown(name, value), CLAIMS.get(name, "")) for name, value in claims.items()]

@@ -14,6 +14,7 @@ import msal
 from jwt.utils import base64url_decode
 
 from .authority import Authority, Reply, Server
+from .claims import printable
 from .problems import (
     AnswerRefused,
     Problem,
@@ -30,10 +31,11 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'", module="m
 
 CLOCK_SKEW = 300  # seconds; what Microsoft's own stack allows (TokenValidationParameters.ClockSkew)
 
+LONGEST_HINT = 4000  # characters of an ID token that still fit into a redirect's headers behind any proxy
 REFRESH_AHEAD = 300  # seconds before its end from which on MSAL refreshes an access token
 
 # What MSAL, which does not validate, raises on an answer that it cannot make sense of.
-UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
+UNREADABLE = (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class _TokenCache(msal.SerializableTokenCache):
@@ -143,15 +145,15 @@ class Client:
         Raises Problem: Cancelled, PasswordForgotten, AnswerRefused, TokenRefused, SignInRequired,
         TenantUnavailable or SetupFault.
         """
+        # An issuer, where one is named, must be ours (RFC 9207 section 2.4).
+        authority = self.authorities[user_flow]
+        if "iss" in response and response["iss"] != authority.metadata["issuer"]:
+            raise AnswerRefused(f"the response comes from {response['iss']!r}")
         # One outcome, not both (RFC 6749 section 4.1.2.1).
         if ("code" in response) == ("error" in response):
             raise AnswerRefused("the response needs either a code or an error")
         if "error" in response:
             raise self.problem(response)
-        # An issuer, where one is named, must be ours (RFC 9207 section 2.4).
-        authority = self.authorities[user_flow]
-        if response.get("iss", authority.metadata["issuer"]) != authority.metadata["issuer"]:
-            raise AnswerRefused(f"the response comes from {response['iss']!r}")
         # The code, for tokens. MSAL checks state and nonce, and sends the PKCE verifier.
         cache = _TokenCache()
         application = self._application(user_flow, cache)
@@ -201,6 +203,10 @@ class Client:
             raise SetupFault("the tenant gave no access token for SCOPE")
         return AccessToken(result["access_token"], cache.serialize() if cache.has_state_changed else None)
 
+    def warm_up(self, user_flow: str) -> None:
+        """Fetch what a token request will need besides itself. Raises TenantUnavailable or SetupFault."""
+        self.authorities[user_flow].signing_keys  # noqa: B018 - the keys' address is in the metadata
+
     def sign_out_uri(self, user_flow: str, token_cache: str | None, post_logout_redirect_uri: str) -> str:
         """Where a browser goes to end the tenant's session (OpenID Connect RP-Initiated Logout, section 2).
 
@@ -208,7 +214,7 @@ class Client:
         """
         parameters = {"client_id": self.client_id, "post_logout_redirect_uri": post_logout_redirect_uri}
         id_token = _id_token(token_cache)
-        if id_token:
+        if id_token and len(id_token) < LONGEST_HINT:
             parameters["id_token_hint"] = id_token
         endpoint = self.authorities[user_flow].metadata["end_session_endpoint"]
         return endpoint + ("&" if "?" in endpoint else "?") + urlencode(parameters)
@@ -274,7 +280,7 @@ class Client:
         issued_by = claims.get("tfp") or claims.get("acr")
         if str(issued_by).lower() != authority.user_flow.lower():
             raise TokenRefused(f"the ID token is of user flow {issued_by!r}")
-        return claims
+        return json.loads(printable(json.dumps(claims, ensure_ascii=False)))
 
 
 def _key_id(token: str) -> Any:

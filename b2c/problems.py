@@ -257,4 +257,5 @@ def from_answer(answer: Mapping[str, Any], *, redirect_uri: str, scope: str) -> 
 
 def short(error: BaseException) -> str:
     """One line for the log: MSAL and requests put whole tokens and URLs into their messages."""
-    return f"{type(error).__name__}: {str(error)[:120]!r}"
+    cause = getattr(error.args[0], "reason", None) if error.args else None  # what urllib3 wraps
+    return f"{type(error).__name__}: {str(cause or error)[:200]!r}"

@@ -12,7 +12,7 @@ import time
 import weakref
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from .problems import TenantUnavailable
 
 STORE_ERRORS = (sqlite3.Error, redis.RedisError)
 PURGE_EVERY, PURGE_LIMIT = 20, 200  # one new record in so many removes as many expired ones, at most
-REFRESH_LIMIT = 30  # seconds that a refresh can take at the very most
-PATIENCE = 15  # seconds to wait for another request's refresh
+LEASE = 30  # seconds after which a lock lapses whose holder has died; a token request takes less
+PATIENCE = 15  # seconds to wait for a lock
 SUCCESSOR_LIFETIME = 60  # seconds, within which requests sent with a replaced session have come to their end
 
 
@@ -65,7 +65,8 @@ class EmbeddedStore:
     def __init__(self, folder: Path):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = folder / "sessions.sqlite3"
-        self._file.touch(mode=0o600)
+        self._file.touch()
+        self._file.chmod(0o600)
         self._sets = itertools.count()
         self._idle: list[sqlite3.Connection] = []
         weakref.finalize(self, _close_all, self._idle)
@@ -136,11 +137,16 @@ class EmbeddedStore:
 
 
 def open_store(redis_url: str | None, folder: Path) -> EmbeddedStore | redis.Redis:
-    """Redis, or else the embedded store in `folder`. Raises OSError or one of STORE_ERRORS."""
+    """Redis, or else the embedded store in `folder`.
+
+    Raises OSError or one of STORE_ERRORS for the folder, ValueError or TypeError for the URL.
+    """
     if not redis_url:
         return EmbeddedStore(folder)
     no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
-    return redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1, retry=no_retry)
+    client = redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1, retry=no_retry)
+    client.connection_pool.make_connection()  # connects to nothing yet, but refuses unknown options
+    return client
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -181,7 +187,7 @@ class Records:
         if not follows:
             return self._make(data, token_cache)
         successor = _name("successor", follows)
-        with self._store.lock(_name("replacing", follows), timeout=PATIENCE, blocking_timeout=PATIENCE):
+        with self._lock("replacing", follows):
             if self.end(follows):
                 session_id = self._make(data, token_cache)
                 self._store.set(successor, self._seal.seal(successor, session_id), ex=SUCCESSOR_LIFETIME)
@@ -206,6 +212,14 @@ class Records:
         """End a session. False if it had ended already."""
         return self._store.delete(_name("session", session_id), _name("tokens", session_id)) > 0
 
+    def sign_out(self, session_id: str) -> None:
+        """End a session for good: it, and what a sign-in that is under way has just put in its place."""
+        last: str | None = session_id
+        while last:
+            with self._lock("replacing", last):
+                self.end(last)
+                last = self._read(_name("successor", last))
+
     def token_cache(self, session_id: str) -> str:
         """The session's MSAL token cache, serialized; empty if there is none."""
         return self._read(_name("tokens", session_id)) or ""
@@ -220,13 +234,19 @@ class Records:
 
         Raises TenantUnavailable if another request's refresh does not come to its end.
         """
-        name = _name("refreshing", session_id)
-        with ExitStack() as held:
-            try:
-                held.enter_context(self._store.lock(name, timeout=REFRESH_LIMIT, blocking_timeout=PATIENCE))
-            except redis.exceptions.LockError as error:
-                raise TenantUnavailable("another request's refresh takes too long") from error
+        held = self._lock("refreshing", session_id)
+        try:
+            held.__enter__()
+        except redis.exceptions.LockError as error:
+            raise TenantUnavailable("another request's refresh takes too long") from error
+        try:
             yield
+        finally:
+            with suppress(redis.exceptions.LockNotOwnedError):  # it has lapsed, but what it was for is done
+                held.__exit__(None, None, None)
+
+    def _lock(self, what: str, session_id: str) -> AbstractContextManager:
+        return self._store.lock(_name(what, session_id), timeout=LEASE, blocking_timeout=PATIENCE)
 
     def _make(self, data: dict[str, Any], token_cache: str) -> str:
         session_id = secrets.token_urlsafe(32)

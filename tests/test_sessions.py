@@ -684,7 +684,7 @@ def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(instanc
         before = instances.store.names()
         dying = late_refresh(browser, tenant, instances.first)
         [lease] = instances.store.names() - before
-        assert instances.store.seconds_left(lease) <= records.REFRESH_LIMIT
+        assert instances.store.seconds_left(lease) <= records.LEASE
         instances.store.expire(lease, 0.7)
         began = time.monotonic()
         page = visit(instances.second, browser, "/call_downstream_api")
@@ -711,7 +711,7 @@ def test_waiting_in_vain_for_another_refresh_is_not_blamed_on_the_store(instance
 def test_the_lease_of_a_refresh_outlasts_its_call_to_the_tenant():
     """Else a second request would redeem the same refresh token while the first still waits."""
     connect, read = authority.TIMEOUT
-    assert 2 * connect + authority.DEADLINE + read < records.REFRESH_LIMIT
+    assert 2 * connect + authority.DEADLINE + read < records.LEASE
 
 
 # --- A store that fails -------------------------------------------------------------------------------------
