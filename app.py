@@ -7,11 +7,12 @@ the order in which a user meets them, and what happens when something goes wrong
 import json
 import logging
 import re
+import sys
 import time
 import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 import click
@@ -35,10 +36,19 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 import app_config
 import b2c
 
+
+def stop(what: str, message: str) -> NoReturn:
+    """End the start with one message; as a finding for `flask check --json`."""
+    if sys.argv[1:2] == ["check"] and "--json" in sys.argv:
+        print(json.dumps([{"what": what, "ok": False, "detail": message, "advice": ""}], indent=2))
+        raise SystemExit(1)
+    raise SystemExit(message)
+
+
 try:
     settings = app_config.load()
 except app_config.ConfigError as error:
-    raise SystemExit(str(error)) from None
+    stop("settings", str(error))
 
 SIGN_IN = settings.signupsignin_user_flow
 EDIT_PROFILE = settings.editprofile_user_flow
@@ -62,7 +72,22 @@ def without_query(line: logging.LogRecord) -> bool:
     return True
 
 
-app = Flask(__name__)
+class App(Flask):
+    def create_url_adapter(self, request: Request | None) -> Any:
+        """Build every address for the configured host, whatever host the request names."""
+        if request is None:
+            return super().create_url_adapter(request)
+        query = request.environ.get("QUERY_STRING", "")
+        return self.url_map.bind(
+            settings.host,
+            url_scheme=urlsplit(settings.origin).scheme,
+            default_method=request.method,
+            path_info=request.path,
+            query_args=query,
+        )
+
+
+app = App(__name__)
 app.logger.setLevel(logging.INFO)
 logging.getLogger("werkzeug").addFilter(without_query)
 app.jinja_env.globals.update(
@@ -83,9 +108,9 @@ app.config.update(SECRET_KEY=settings.secret_key, SESSION_COOKIE_NAME=f"{COOKIE_
 try:
     store = b2c.open_store(settings.redis_url, settings.session_dir)
 except (OSError, *b2c.STORE_ERRORS) as error:
-    raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
+    stop("session store", f"SESSION_DIR {settings.session_dir} cannot be used: {error}")
 except (ValueError, TypeError) as error:
-    raise SystemExit(f"REDIS_URL cannot be used: {error}") from None
+    stop("session store", f"REDIS_URL cannot be used: {error}")
 
 seal = b2c.Seal([settings.secret_key, *settings.secret_key_fallbacks])
 records = b2c.Records(store, seal, settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60)
@@ -102,6 +127,7 @@ class AppSessions(ServerSideSessionInterface):
     """Flask-Session on `records`. Views start and end sessions; other changes are saved with the answer."""
 
     session_class = AppSession
+    down_until = 0.0  # for a moment after a failure nobody waits for the store
 
     def open_session(self, app: Flask, request: Request) -> AppSession:
         if request.path == "/healthz" or request.path.startswith("/static/"):
@@ -109,12 +135,14 @@ class AppSessions(ServerSideSessionInterface):
         if len(request.cookies.getlist(self.get_cookie_name(app))) > 1:
             return AppSession()  # one of them was planted, and nobody knows which
         try:
-            return super().open_session(app, request)
+            if time.monotonic() > self.down_until:
+                return super().open_session(app, request)
         except b2c.STORE_ERRORS as error:
             app.logger.error("session store: %s", b2c.short(error))
-            opened = AppSession()
-            opened.unavailable = True
-            return opened
+            self.down_until = time.monotonic() + 1
+        opened = AppSession()
+        opened.unavailable = True
+        return opened
 
     def save_session(self, app: Flask, session: AppSession, response: Response) -> None:
         if session.new:
@@ -265,6 +293,7 @@ LONGEST_JSON = 200_000  # characters that are still laid out; indentation can ma
 MOST_TRIES = 5  # user flows begun within a minute without the user asking
 NOTICES = {
     "welcome": "You are signed in.",
+    "still": "You are signed in already.",
     "profile_updated": "Your profile has been updated.",
     "password_changed": "Your password has been changed, and you are signed in.",
     "cancelled": "Cancelled. Nothing has changed.",
@@ -369,6 +398,8 @@ def callback() -> Any:
     """Complete whichever user flow this browser began with this `state`."""
     # The flow that this browser began, for one use.
     pending = take_pending_flow()
+    if not pending and session:  # the Back button, or a page that was restored
+        return go_to("/", notice="still")
     if not pending:
         raise b2c.FlowLost("no pending flow fits the state")
     g.next_path = pending["next"]  # for a failure's page
@@ -418,7 +449,9 @@ def profile_edited(result: b2c.SignIn, pending: dict) -> Response:
 
 def password_reset(result: b2c.SignIn, pending: dict) -> Response:
     if session and session["claims"]["sub"] != result.claims["sub"]:
-        raise b2c.OtherUser("the password reset is for another sub")
+        problem = b2c.OtherUser("the password reset is for another sub")
+        problem.advice = f"Its password has been changed. {problem.advice}"
+        raise problem
     return begin_unasked(SIGN_IN, pending["next"], "password_changed", **pending["language"])
 
 
@@ -606,10 +639,12 @@ def problem_page(problem: b2c.Problem) -> Response:
     )
 
 
-@app.errorhandler(b2c.STORE_ERRORS[0])
-@app.errorhandler(b2c.STORE_ERRORS[1])
 def store_page(error: Exception) -> Response:
     return problem_page(b2c.StoreUnavailable(b2c.short(error)))
+
+
+for store_error in b2c.STORE_ERRORS:
+    app.register_error_handler(store_error, store_page)
 
 
 @app.errorhandler(HTTPException)

@@ -1,6 +1,10 @@
 """How gunicorn serves this app: `gunicorn app:app` reads this file by itself."""
 
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parent))  # gunicorn may have been started elsewhere
 
 import app_config
 import b2c
@@ -20,9 +24,11 @@ if not settings.https:  # on a developer's machine, where browsers come without 
     bind = f"{urlsplit(settings.origin).hostname}:{urlsplit(settings.origin).port or 80}"
 
 workers = 2
-threads = 8  # requests wait for the tenant and the API, not for the processor
-timeout = 60  # seconds; more than all outgoing calls of one request together
-graceful_timeout = 50  # seconds for requests under way when a worker is to end
+threads = 32  # requests wait for the tenant and the API, not for the processor
+timeout = 120  # seconds without a sign of life from a worker
+graceful_timeout = (
+    100  # seconds for requests under way; more than one can wait for tenant, API and store in all
+)
 keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
 limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
 forwarder_headers = ""  # no proxy may say with SCRIPT_NAME where the app is

@@ -20,8 +20,8 @@ from .problems import Problem, SetupFault, TenantUnavailable, TokenRefused, shor
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = (3.05, 8)  # seconds to connect, and between two bytes of an answer
-DEADLINE = 10  # seconds for a whole answer
+TIMEOUT = (3.05, 5)  # seconds to connect, and between two bytes of an answer
+DEADLINE = 8  # seconds for a whole answer
 LARGEST_ANSWER = 1 << 20  # bytes
 METADATA_LIFETIME = 24 * 3600  # seconds; Microsoft Learn, "Overview of tokens in Azure AD B2C"
 KEY_REFETCHES = 5  # for unknown key ids, within KEY_REFETCH_WINDOW seconds

@@ -26,27 +26,25 @@ class Finding:
 
 def findings(client: Client, records: Records, endpoint: str | None) -> Iterator[Finding]:
     """Check the registration, every user flow, the clock, the secret, the session store and the web API."""
+    yield Finding("settings", True, f"complete and well-formed; scope: {' '.join(client.scopes) or 'none'}")
     yield _finding("redirect URI", lambda: _redirect_uri(client))
     metadata = [
         _finding(f"user flow {authority.user_flow}", lambda a=authority: _metadata(a))
         for authority in client.authorities.values()
     ]
-    if len(metadata) > 1 and not any(finding.ok for finding in metadata):
-        metadata = [Finding(f.what, False, f.detail, f"{_TENANT} {f.advice}") for f in metadata]
     yield from metadata
-    sign_in = next(iter(client.authorities.values()))
+    for user_flow, found in zip(client.authorities, metadata, strict=True):
+        if found.ok:
+            yield _finding(f"sign-in request to {user_flow}", lambda u=user_flow: _request(client, u))
     if metadata[0].ok:
+        sign_in = next(iter(client.authorities.values()))
         yield _finding("clock", lambda: _clock(sign_in))
-        for user_flow, found in zip(client.authorities, metadata, strict=True):
-            if found.ok:
-                yield _finding(f"sign-in request to {user_flow}", lambda u=user_flow: _request(client, u))
         yield _finding("client secret", lambda: _secret(client, sign_in))
+    else:
+        yield Finding("clock and client secret", False, "not checked: they need the sign-in user flow")
     yield _finding("session store", lambda: _store(records))
     if endpoint:
         yield _finding("web API", lambda: _api(endpoint))
-
-
-_TENANT = "No user flow was found: look at B2C_TENANT_NAME and AUTHORITY_TEMPLATE first."
 
 
 def _finding(what: str, check: Callable[[], str]) -> Finding:
@@ -72,7 +70,11 @@ def _metadata(authority: Authority) -> str:
     try:
         issuer = authority.metadata["issuer"]
     except SetupFault as fault:
-        fault.operator = f"Check the user flow's name in the Azure portal. Tried {authority.metadata_url}"
+        if "misspelt" in str(fault):
+            fault.operator = (
+                "Check the user flow's name in the Azure portal; if none is found, look at B2C_TENANT_NAME "
+                f"and AUTHORITY_TEMPLATE. Tried {authority.metadata_url}"
+            )
         raise
     return f"issuer {issuer}, {len(authority.signing_keys)} signing key(s)"
 
@@ -81,7 +83,12 @@ def _clock(authority: Authority) -> str:
     date = authority.date()
     if not date:
         return "the tenant does not say what time it is"
-    seconds = time.time() - parsedate_to_datetime(date).timestamp()
+    try:
+        seconds = time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError as error:
+        raise _fault(
+            f"the tenant's Date header {date[:40]!r} cannot be read", "Look at what is in between."
+        ) from error
     if abs(seconds) > CLOCK_SKEW / 2:
         ahead = "ahead of" if seconds > 0 else "behind"
         raise _fault(
@@ -127,10 +134,12 @@ def _store(records: Records) -> str:
 
 
 def _api(endpoint: str) -> str:
-    reply = _get(endpoint)
-    if reply.status_code >= 500 or reply.status_code == 404:
-        raise _fault(f"{endpoint} answers {reply.status_code}", "Check ENDPOINT and the API's own log.")
-    return f"{endpoint} answers {reply.status_code} without a token"
+    status = _get(endpoint).status_code
+    if status < 300:
+        return f"{endpoint} answers {status} without a token: is it protected?"
+    if status not in (401, 403):
+        raise _fault(f"{endpoint} answers {status} without a token", "Check ENDPOINT and the API's own log.")
+    return f"{endpoint} answers {status} without a token, as it should"
 
 
 def _get(url: str) -> Reply:

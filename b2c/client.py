@@ -1,6 +1,7 @@
 """The app registration at work: begin and complete user flows, get access tokens, sign out."""
 
 import json
+import logging
 import re
 import time
 import warnings
@@ -25,6 +26,8 @@ from .problems import (
     from_answer,
     short,
 )
+
+log = logging.getLogger(__name__)
 
 # form_post, which MSAL recommends, comes back as a cross-site POST, without SameSite=Lax cookies.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module="msal")
@@ -162,6 +165,9 @@ class Client:
             raise self.problem(result)
         # The ID token, before anything in it is believed.
         claims = self._check_id_token(authority, result.get("id_token"))
+        refused = set(self.scopes) & set(flow["scope"]) - set(str(result.get("scope")).split())
+        if "access_token" in result and refused:
+            log.warning("not granted: %s. Give the app registration these permissions", " ".join(refused))
         if claims["iat"] < flow["began"] - CLOCK_SKEW:
             raise TokenRefused("the ID token is older than this sign-in")
         # The cache was empty, so it holds this sign-in's account alone.
@@ -171,8 +177,9 @@ class Client:
     def cached_access_token(self, token_cache: str, account_id: str) -> str | None:
         """The web API's access token from the cache, unless it is about to expire. Asks nobody."""
         cache = _TokenCache(token_cache)
+        # Whatever part of the scopes was granted: asking again would not bring more.
         query = {"client_id": self.client_id, "home_account_id": account_id}
-        for token in cache.search(cache.CredentialType.ACCESS_TOKEN, target=self.scopes, query=query):
+        for token in cache.search(cache.CredentialType.ACCESS_TOKEN, query=query):
             if int(token["expires_on"]) > time.time() + REFRESH_AHEAD:
                 return token["secret"]
         return None

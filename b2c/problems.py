@@ -139,8 +139,8 @@ class StoreUnavailable(Problem):
     """The session store cannot be read or written."""
 
     status = 503
-    title = "We cannot look up your sign-in"
-    advice = "Please try again in a minute. You do not need to sign in again."
+    title = "We cannot reach our sign-in records"
+    advice = "Please try again in a minute."
     operator = (
         "The session store does not answer: check REDIS_URL, or the space and permissions of SESSION_DIR."
     )

@@ -6,6 +6,7 @@ there, so nothing that is still under way when a session ends can bring it back.
 
 import itertools
 import json
+import logging
 import secrets
 import sqlite3
 import time
@@ -22,12 +23,14 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .problems import TenantUnavailable
+from .problems import TenantUnavailable, short
+
+log = logging.getLogger(__name__)
 
 STORE_ERRORS = (sqlite3.Error, redis.RedisError)
 PURGE_EVERY, PURGE_LIMIT = 20, 200  # one new record in so many removes as many expired ones, at most
-LEASE = 30  # seconds after which a lock lapses whose holder has died; a token request takes less
-PATIENCE = 15  # seconds to wait for a lock
+LEASE = 20  # seconds after which a lock lapses whose holder has died; a token request takes less
+PATIENCE = 22  # seconds to wait for a lock: more, so that who waits for a dead holder gets its turn
 SUCCESSOR_LIFETIME = 60  # seconds, within which requests sent with a replaced session have come to their end
 
 
@@ -111,7 +114,7 @@ class EmbeddedStore:
                 PURGE_LIMIT,
             )
         statement = (
-            "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+            "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE"
             " SET value = excluded.value, expires = excluded.expires WHERE expires <= ?4 OR NOT ?5"
         )
         return self._run(statement, name, value, now + ex, now, nx)[1] == 1
@@ -269,9 +272,12 @@ class Records:
         now = time.time()
         if now - self._extended.get(session_id, 0) < self._idle / 20:
             return
+        try:
+            for kind in ("session", "tokens"):
+                self._store.expire(_name(kind, session_id), self._time_left(data))
+        except STORE_ERRORS as error:  # what could be read shall not fail because nothing can be written
+            log.warning("a session could not be extended: %s", short(error))
         self._note_extended(session_id)
-        for kind in ("session", "tokens"):
-            self._store.expire(_name(kind, session_id), self._time_left(data))
 
     def _note_extended(self, session_id: str) -> None:
         if len(self._extended) >= 4096:

@@ -35,7 +35,7 @@ def test_a_good_set_up_is_ok_line_by_line(check):
     result = check()
 
     assert result.exit_code == 0
-    assert len(result.output.splitlines()) == 11
+    assert len(result.output.splitlines()) == 12
     assert all(line.startswith("ok ") for line in result.output.splitlines())
     assert "register http://localhost:5000/getAToken" in result.output
 
@@ -141,3 +141,16 @@ def test_the_command_ends_with_a_status_for_scripts(tenant, tmp_path):
     )
 
     assert (good.returncode, bad.returncode) == (0, 1)
+
+
+def test_wrong_settings_are_a_finding_too(tenant, tmp_path):
+    environ = {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | tenant.settings
+    command = [sys.executable, "-m", "flask", "check", "--json"]
+    result = subprocess.run(
+        command, cwd=ROOT, env=environ | {"SECRET_KEY": "short"}, capture_output=True, timeout=30
+    )
+
+    assert result.returncode == 1
+    [finding] = json.loads(result.stdout)
+    assert finding["what"] == "settings"
+    assert "SECRET_KEY is malformed" in finding["detail"]
