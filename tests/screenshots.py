@@ -44,10 +44,6 @@ def test_home_signed_in(someone):
     keep(someone(signed_in=True, **DESKTOP), "home-signed-in")
 
 
-def test_home_signed_out(someone):
-    keep(someone(signed_in=False, **DESKTOP), "home-signed-out")
-
-
 def test_sign_in_at_the_local_tenant(someone):
     keep(someone(signed_in=False, **DESKTOP).click("Sign in"), "local-tenant")
 
