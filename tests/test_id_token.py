@@ -4,7 +4,6 @@ Rows and tests are named after the conformance suite's modules where there is on
 those of the FAPI plans that fit). The observer is the home page: is somebody signed in now?
 """
 
-import json
 import secrets
 import time
 import uuid
@@ -12,7 +11,6 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from local_tenant import LocalTenant
 from tests.browser import Browser, Forms
@@ -76,12 +74,6 @@ def assert_outcome(browser: Browser, outcome: str) -> None:
     assert "Reference: " in page.text
     assert browser.cookie("b2c_session") is None
     assert browser.signed_in_as() is None
-
-
-def lie(tenant: Tenant, **faults: dict) -> None:
-    """As Tenant.misbehave, with numbers that Python's JSON knows and requests' does not."""
-    headers = {"Content-Type": "application/json"}
-    requests.patch(f"{tenant.url}/control/faults", data=json.dumps(faults), headers=headers, timeout=10)
 
 
 def claims(**values: object) -> dict:
@@ -205,7 +197,7 @@ ID_TOKENS = [
 
 @pytest.mark.parametrize("outcome, fault", ID_TOKENS)
 def test_an_id_token_signs_in_only_when_every_check_holds(browser, tenant, running_tenant, outcome, fault):
-    lie(tenant, id_token=fault(running_tenant) if callable(fault) else fault)
+    tenant.misbehave(id_token=fault(running_tenant) if callable(fault) else fault)
 
     browser.sign_in()
 
@@ -333,7 +325,30 @@ def foreign(name: str) -> Callable[[LocalTenant], dict]:
     return lambda tenant: {name: "https://evil.example/localtenant.onmicrosoft.com/x"}
 
 
+def misleading(name: str, form: str) -> Callable[[LocalTenant], dict]:
+    """An address that looks like the tenant's: `form` with its host and port filled in."""
+    return lambda tenant: {name: form.format(port=urlsplit(tenant.tls_url).port)}
+
+
+MISLEADING = {
+    "a backslash before our host": r"https://evil.example\@127.0.0.1:{port}/x",
+    "a backslash after another host": r"https://evil.example\.127.0.0.1:{port}/x",
+    "somebody's name before our host": "https://somebody@127.0.0.1:{port}/x",
+    "our host as a name": "https://127.0.0.1:{port}@evil.example/x",
+    "another port": "https://127.0.0.1:1/x",
+    "a blank in it": "https://127.0.0.1:{port}/x y",
+}
 METADATA = [
+    *(
+        pytest.param(misleading(name, form), id=f"{name} with {what}")
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint")
+        for what, form in MISLEADING.items()
+    ),
+    *(
+        pytest.param(misleading(name, f"http://{host}/x"), id=f"{name} without TLS on {host}")
+        for name in ("authorization_endpoint", "end_session_endpoint")
+        for host in ("evil.example", "192.0.2.1", "127.0.0.1.evil.example", "somebody@127.0.0.1")
+    ),
     pytest.param(foreign("issuer"), id="oidcc-client-test-discovery-issuer-mismatch"),
     pytest.param(
         lambda tenant: {"issuer": f"{tenant.tls_url}/{tenant.settings['B2C_TENANT_ID']}/v2.0/INVALID"},
@@ -379,6 +394,20 @@ def test_metadata_that_is_not_to_be_trusted_stops_before_any_request(newcomer, f
     assert "not set up correctly" in newcomer.text
     assert fickle.seen("authorize", "token", "keys") == []
     assert not [name for name in newcomer.cookies if name.startswith("b2c_flow_")]
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+def test_metadata_that_cannot_be_had_again_the_next_day_is_kept(new_app, newcomer, fickle, status):
+    newcomer.sign_in()
+    for authority in new_app.module.tenant.authorities.values():
+        authority._metadata._fresh_until = 0
+    fickle.forget_requests()
+    fickle.misbehave(discovery={"status": status})
+
+    newcomer.sign_in()
+
+    assert [seen["status"] for seen in fickle.seen("discovery")] == [status]
+    assert_outcome(newcomer, SIGNED_IN)
 
 
 @pytest.mark.parametrize(
@@ -560,6 +589,9 @@ def test_a_refreshed_id_token_is_checked_and_nothing_of_it_kept(browser, tenant,
         pytest.param("{{ 7*7 }}", id="a template"),
         pytest.param("x" * 20_000, id="huge"),
         pytest.param("\u202e\x00\r\n", id="control characters"),
+        pytest.param("\ud800", id="a lone surrogate"),
+        pytest.param(["a\ud800b"], id="a lone surrogate in a list"),
+        pytest.param({"\ud800": {"\udfff": 1}}, id="lone surrogates in an object"),
     ],
 )
 def test_any_value_of_a_claim_is_shown_as_text(browser, tenant, value):
@@ -570,6 +602,7 @@ def test_any_value_of_a_claim_is_shown_as_text(browser, tenant, value):
     home, details = browser.get("/"), browser.get("/token_details")
 
     assert [home.status_code, details.status_code] == [200, 200]
+    assert browser.get("/call_downstream_api").status_code == 200
     assert "<script" not in home.text + details.text
     assert "Welcome, 49" not in home.text
     assert "Sign out" in home.text

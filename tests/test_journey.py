@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser import Browser
+from tests.browser import Browser, Forms, parameters, with_query
 
 
 def test_a_visitor_can_sign_in(browser):
@@ -173,7 +173,8 @@ def test_sign_out_ends_the_session_here_and_at_the_tenant(browser):
     assert "You are signed out" in browser.text
     assert browser.signed_in_as() is None
     browser.get("/login")
-    assert "password" in browser.page.text  # the tenant asks again
+    [form] = [form for form in Forms(browser.page.text).forms if "next" in form["buttons"]]
+    assert "password" in form["fields"]  # the tenant asks again
 
 
 def test_sign_out_tells_the_tenant_who_and_where_to_return(browser, tenant):
@@ -273,3 +274,100 @@ def test_cancelling_a_sign_in_does_not_lead_back_to_the_page_that_needed_it(brow
 
     assert browser.page.url == f"{browser.app_url}/"
     assert "Cancelled" in browser.text
+
+
+# --- What a user flow is asked for --------------------------------------------------------------------------
+
+API = "https://localtenant.onmicrosoft.com/tasks-api"
+
+
+def asked(browser: Browser, path: str, **headers: str) -> dict[str, str]:
+    """The authorization request that a page leads to."""
+    return parameters(browser.get(path, follow=False, **headers).headers["Location"])
+
+
+def test_sign_in_asks_for_the_apis_scopes(browser):
+    assert f"{API}/tasks.read" in asked(browser, "/login")["scope"].split()
+
+
+@pytest.mark.parametrize("path", ["/edit_profile", "/reset_password"])
+def test_the_other_user_flows_ask_for_no_scope_of_the_api(browser, path):
+    scope = asked(browser.sign_in(), path)["scope"]
+
+    assert "openid" in scope.split()
+    assert API not in scope
+
+
+def test_a_forgotten_password_asks_for_no_scope_of_the_api(browser, tenant):
+    browser.get("/login")
+    browser.click("forgotPassword")
+
+    request = tenant.seen("authorize")[-1]
+    assert request["user_flow"].lower() == "b2c_1_passwordreset1"
+    assert API not in request["query"]["scope"][0]
+
+
+def test_scopes_of_which_a_part_was_granted_cost_no_token_request_for_each_call(serve_app, tenant):
+    app = serve_app(SCOPE=f"{API}/tasks.read {API}/tasks.admin")
+    with Browser(app.url, tenant) as browser:
+        browser.sign_in()
+        tenant.forget_requests()
+
+        pages = [browser.get("/call_downstream_api").status_code for _ in range(3)]
+
+    assert pages == [200, 200, 200]
+    assert tenant.seen("token") == []
+
+
+HINTS = {"login_hint": "ada+x@example.com", "domain_hint": "contoso.com", "ui_locales": "de-AT en"}
+
+
+def test_hints_reach_the_tenant(browser):
+    assert asked(browser, with_query("/login", **HINTS)).items() >= HINTS.items()
+
+
+def test_hints_reach_the_tenant_by_way_of_the_page_shown_for_another_site(browser):
+    browser.get(with_query("/login", **HINTS), follow=False, Sec_Fetch_Site="cross-site")
+    link = Forms(browser.page.text).links["Sign in"]
+
+    assert asked(browser, link, Sec_Fetch_Site="same-origin").items() >= HINTS.items()
+
+
+@pytest.mark.parametrize("path", ["/edit_profile", "/reset_password"])
+def test_hints_reach_the_other_user_flows(browser, path):
+    assert asked(browser.sign_in(), with_query(path, ui_locales="de"))["ui_locales"] == "de"
+
+
+def test_the_language_is_kept_when_the_password_is_forgotten(browser, tenant):
+    browser.get("/login?ui_locales=de")
+    browser.click("forgotPassword")
+
+    request = tenant.seen("authorize")[-1]
+    assert request["user_flow"].lower() == "b2c_1_passwordreset1"
+    assert request["query"]["ui_locales"] == ["de"]
+
+
+def test_without_a_language_the_tenant_is_asked_for_none(browser):
+    assert "ui_locales" not in asked(browser, "/login")
+
+
+@pytest.mark.parametrize(
+    "hint, value",
+    [
+        pytest.param("login_hint", "", id="empty login_hint"),
+        pytest.param("login_hint", "a b", id="login_hint with a blank"),
+        pytest.param("login_hint", "a\r\nb", id="login_hint with a line break"),
+        pytest.param("login_hint", "x" * 255, id="long login_hint"),
+        pytest.param("domain_hint", "contoso.com&prompt=none", id="domain_hint with a parameter"),
+        pytest.param("domain_hint", "x" * 254, id="long domain_hint"),
+        pytest.param("ui_locales", "de&prompt=none", id="ui_locales with a parameter"),
+        pytest.param("ui_locales", "de\n", id="ui_locales with a line break"),
+        pytest.param("ui_locales", "d", id="ui_locales of one letter"),
+        pytest.param("ui_locales", "de " * 9, id="many ui_locales"),
+    ],
+)
+def test_a_malformed_hint_goes_no_further(browser, hint, value):
+    request = asked(browser, with_query("/login", **{hint: value}))
+
+    assert hint not in request
+    assert "prompt" not in request
