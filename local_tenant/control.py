@@ -2,7 +2,7 @@
 
 | request | does |
 |---|---|
-| `GET`, `DELETE /control/requests` | every request the tenant and the web API saw, in order: endpoint (discovery, keys, authorize, token, logout, api, page), user_flow, method, path, query, form, headers, status |
+| `GET`, `DELETE /control/requests` | every request the tenant and the web API saw, in order: endpoint (discovery, keys, authorize, token, logout, api, page), user_flow, method, path, query, form (without passwords), headers, status |
 | `GET`, `PATCH`, `DELETE /control/faults` | misbehaviour per leg; PATCH merges; `times: N` on a leg means the next N requests only |
 | `GET /control/holds`, `POST /control/release` `{"hold": name}` | the names requests wait under; let them go |
 | `POST /control/rotate-keys` `{"keep_old": bool}` | sign with a new key; publish the old one too or not |

@@ -11,6 +11,7 @@ from flask import Response, g, request
 LEGS = ("id_token", "authorize", "token", "discovery", "keys", "api", "logout")
 HOLD_SECONDS = 30
 REMEMBERED = 20_000
+TYPED_SECRETS = ("password", "newPassword", "reenterPassword")
 
 
 class Record:
@@ -26,7 +27,7 @@ class Record:
             "method": request.method,
             "path": request.path,
             "query": request.args.to_dict(flat=False),
-            "form": request.form.to_dict(flat=False),
+            "form": _without_passwords(request.form.to_dict(flat=False)),
             "headers": dict(request.headers),
             "status": None,
         }
@@ -38,6 +39,10 @@ class Record:
 
     def clear(self):
         self._requests.clear()
+
+
+def _without_passwords(form):
+    return {name: [""] * len(values) if name in TYPED_SECRETS else values for name, values in form.items()}
 
 
 class Faults:

@@ -249,7 +249,13 @@ def finish():
     return server.create_authorization_response(grant_user=(g.account, g.session), grant=g.grant)
 
 
+def wanted_languages():
+    """What the app asks for in `ui_locales`; where it says nothing, what the browser asks for."""
+    asked = request.args.get("ui_locales", "").split()
+    return asked or [tag for tag, quality in request.accept_languages if quality]
+
+
 def page(template, problem=None, **values):
-    lang, text = choose(request.args.get("ui_locales", ""))
+    lang, text = choose(wanted_languages())
     here = {"lang": lang, "t": text, "tx": g.get("tx"), "action": same_url(), "same_url": same_url}
     return make_response(render_template(template, problem=problem, user_flow=g.user_flow, **here, **values))

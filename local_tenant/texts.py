@@ -25,9 +25,9 @@ FRENCH = {
 LANGUAGES = {"en": ENGLISH, "fr": FRENCH}
 
 
-def choose(ui_locales):
-    """The first language of a `ui_locales` value that there is, and its texts; English if there is none."""
-    for tag in ui_locales.split():
+def choose(tags):
+    """The first of these language tags (BCP 47, best first) that there is, and its texts; else English."""
+    for tag in tags:
         lang = tag.partition("-")[0].lower()
         if lang in LANGUAGES:
             return lang, LANGUAGES[lang]

@@ -107,6 +107,13 @@ def test_api_refuses_an_expired_token(visitor):
     assert_invalid(call(visitor, token))
 
 
+def test_api_refuses_a_well_signed_token_of_another_issuer(visitor):
+    token = visitor.tokens()["access_token"]
+    assert call(visitor, token).status_code == 200
+    visitor.control("PATCH", "options", {"issuer_form": "tfp"})
+    assert_invalid(call(visitor, token))
+
+
 def test_api_refuses_another_tenants_token(visitor):
     with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as other:
         assert_invalid(call(visitor, Visitor(other).tokens()["access_token"]))
@@ -142,6 +149,14 @@ def test_a_record_tells_what_was_sent(visitor):
     assert (entry["user_flow"], entry["query"]["ui_locales"], entry["form"]) == (SIGN_IN, ["fr"], {})
     assert entry["path"].endswith("/oauth2/v2.0/authorize")
     assert entry["headers"]["Host"] == visitor.tenant.url.removeprefix("http://")
+
+
+def test_a_record_keeps_no_password(visitor):
+    visitor.control("DELETE", "requests")
+    typed = {"password": "Typed-1", "newPassword": "Typed-2", "reenterPassword": "Typed-3"}
+    visitor.submit(visitor.authorize(), email="ada@example.com", **typed)
+    form = visitor.control("GET", "requests")[-1]["form"]
+    assert form == {"email": ["ada@example.com"]} | {name: [""] for name in typed}
 
 
 # --- forged ID tokens

@@ -88,6 +88,22 @@ def test_ui_locales_changes_the_language(visitor):
     assert "Se connecter" in page.text
 
 
+@pytest.mark.parametrize(
+    ("accepted", "ui_locales", "lang"),
+    [
+        pytest.param("fr-CA, en;q=0.5", None, "fr", id="the browser's"),
+        pytest.param("en;q=0.5, fr;q=0.9", None, "fr", id="the one liked best"),
+        pytest.param("de, fr;q=0.5", None, "fr", id="the first there is"),
+        pytest.param("fr;q=0, de", None, "en", id="not the one refused"),
+        pytest.param("*", None, "en", id="any"),
+        pytest.param("fr", "en", "en", id="the app's before the browser's"),
+    ],
+)
+def test_sign_in_page_follows_the_browsers_language(visitor, accepted, ui_locales, lang):
+    visitor.http.headers["Accept-Language"] = accepted
+    assert f'<html lang="{lang}">' in visitor.authorize(ui_locales=ui_locales).text
+
+
 def test_domain_hint_is_accepted(visitor):
     assert "code" in answer(visitor.sign_in(domain_hint="google.com"))
 
