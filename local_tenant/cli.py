@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,16 +10,25 @@ import sys
 import threading
 import time
 import webbrowser
+from http.client import HTTPException
+from importlib import metadata
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from .server import PortTaken
-from .tenant import DEFAULT_PORT, LocalTenant
+from .tenant import BLANK, DEFAULT_PORT, LocalTenant
 
-DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
-KEPT_FROM_ENVIRONMENT = ("REDIRECT_URI", "SECRET_KEY")
+DEFAULT_APP_PORT = 5000
+# As flask and gunicorn take it.
+APP_PORT = re.compile(r"(?:--port[ =]|-p ?)([0-9]{1,5})|(?:--bind[ =]|-b ?)\S*:([0-9]{1,5})")
+KEPT_FROM_ENVIRONMENT = ("REDIRECT_URI", "SECRET_KEY", *BLANK)
+ENDING = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if hasattr(signal, name))
+FROM_KEYBOARD = (signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT))
+# What gunicorn, for one, takes as orders: reload, reopen the logs, upgrade.
+ORDERS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 OPEN_SECONDS = 60
 FORWARD_SECONDS = 1
 PATIENCE = 3
@@ -28,8 +38,11 @@ def main(arguments=None):
     """Run the command line; returns the exit status."""
     wanted = parse(arguments)
     # From the first moment on, so that Ctrl-C during the start is as quiet as later.
-    signals = Signals()
-    redirect_uri = os.environ.get("REDIRECT_URI") or DEFAULT_REDIRECT_URI
+    signals = Signals(ENDING if wanted.command else ENDING + HANG_UP)
+    if wanted.command and (package := missing_package()):
+        say(f"The package {package!r} is missing. Run: pip install -r requirements.txt")
+        return 1
+    redirect_uri = own("REDIRECT_URI") or f"http://localhost:{app_port(wanted.command)}/getAToken"
     try:
         with LocalTenant(wanted.port, [redirect_uri], announce=say) as tenant:
             return serve(tenant, wanted, signals)
@@ -61,18 +74,58 @@ def parse(arguments):
     return wanted
 
 
+def missing_package():
+    """The first package that the app's section of requirements.txt pins for everyone and is not installed."""
+    file = Path(__file__).resolve().parent.parent / "requirements.txt"
+    text = file.read_text("utf-8") if file.is_file() else ""
+    for line in text.partition("# The app\n")[2].partition("\n\n")[0].splitlines():
+        name = re.match(r"[A-Za-z0-9][\w.-]*(?=[^;#]*(#|$))", line)
+        try:
+            name and metadata.version(name[0])
+        except metadata.PackageNotFoundError:
+            return name[0]
+    return None
+
+
+def own(name):
+    """What the environment says; blank counts as nothing, as it does for the app."""
+    return os.environ.get(name, "").strip()
+
+
+def app_port(command):
+    """The port that COMMAND is told to listen on, if that can be seen."""
+    for option, value in zip(command, [*command[1:], ""], strict=False):
+        found = APP_PORT.fullmatch(option) or APP_PORT.fullmatch(f"{option} {value}")
+        port = int(found[1] or found[2]) if found else 0
+        if 0 < port <= 65535:
+            return port
+    return DEFAULT_APP_PORT
+
+
+def app_address(redirect_uri):
+    """The app's origin; None for what is no web address, which the app itself explains."""
+    try:
+        uri = urlsplit(redirect_uri)
+        fit = uri.scheme in ("http", "https") and uri.hostname and uri.port != 0
+    except ValueError:
+        return None
+    return f"{uri.scheme}://{uri.netloc}" if fit else None
+
+
 def serve(tenant, wanted, signals):
-    settings = tenant.settings | {
-        name: os.environ[name] for name in KEPT_FROM_ENVIRONMENT if os.environ.get(name)
-    }
-    app = "{0.scheme}://{0.netloc}".format(urlsplit(settings["REDIRECT_URI"]))
+    settings = tenant.settings | {name: own(name) for name in KEPT_FROM_ENVIRONMENT if own(name)}
+    app, ended = app_address(settings["REDIRECT_URI"]), threading.Event()
     say(banner(tenant, app))
-    if wanted.open:
-        threading.Thread(target=open_when_up, args=(app,), daemon=True).start()
+    if wanted.open and app:
+        threading.Thread(target=open_when_up, args=(app, ended), daemon=True).start()
     if wanted.command:
-        return run(wanted.command, os.environ | settings, signals)
+        try:
+            return run(wanted.command, os.environ | settings, signals)
+        finally:
+            ended.set()
     for name, value in settings.items():
-        print(f'{name}="{value}"' if " " in value else f"{name}={value}")
+        if value:
+            print(f'{name}="{value}"' if " " in value else f"{name}={value}")
     sys.stdout.flush()
     while not signals.seen:
         time.sleep(0.2)
@@ -84,7 +137,7 @@ def banner(tenant, app):
   Local stand-in tenant. FOR DEVELOPMENT ONLY: it listens on this machine alone,
   keeps everything in memory, and anyone on this machine can use it.
 
-    App       {app}
+    App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.api_url}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
@@ -110,15 +163,18 @@ def run(command, environment, signals):
 
 
 class Signals:
-    """Notes SIGINT and SIGTERM instead of dying of them, and passes them on to the command."""
+    """Passes signals on to the command instead of dying of them, and notes those of `ending` in `seen`."""
 
-    def __init__(self):
+    def __init__(self, ending):
         # A list and no Event: a handler that waits for a lock of the thread it interrupts waits for ever.
         self.seen = []
+        self._ending = ending
         self._early = []
         self._child = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
+        for number in ENDING + HANG_UP + ORDERS:
+            # What was ignored at the start stays so: that is how nohup works.
+            if number in ENDING or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
 
     def pass_on_to(self, child):
         self._child = child
@@ -126,12 +182,13 @@ class Signals:
             send(child, number)
 
     def _handle(self, number, _frame):
-        self.seen.append(number)
+        if number in self._ending:
+            self.seen.append(number)
         if not self._child:
             self._early.append(number)
         elif len(self.seen) >= PATIENCE:
             self._child.kill()
-        elif number == signal.SIGINT and got_it_from_terminal():
+        elif number in FROM_KEYBOARD and got_it_from_terminal():
             # A second interrupt at once would disturb the command's own clean-up.
             later = threading.Timer(FORWARD_SECONDS, send, (self._child, number))
             later.daemon = True
@@ -165,11 +222,13 @@ def wait(child):
             continue  # in slices, because Windows does not wake a waiting thread for Ctrl-C
 
 
-def open_when_up(app):
+def open_when_up(app, ended):
+    """Open the app once it answers; never after `ended`, because then another program has its address."""
     deadline = time.monotonic() + OPEN_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not ended.is_set():
         if answers(app):
-            webbrowser.open(app)
+            if not ended.is_set():
+                webbrowser.open(app)
             return
         time.sleep(0.2)
 
@@ -182,7 +241,7 @@ def answers(address):
             return True
     except HTTPError:
         return True
-    except OSError:
+    except (OSError, HTTPException, ValueError):
         return False
 
 

@@ -1,5 +1,6 @@
 """LocalTenant: the three servers of one stand-in tenant, in threads of this process."""
 
+import os
 import secrets
 import tempfile
 from contextlib import ExitStack
@@ -12,6 +13,14 @@ from .server import LOOPBACK, Server
 from .web import make_app
 
 DEFAULT_PORT = 8400
+# An empty value counts as not set and still wins over a `.env` file, which is about another tenant.
+BLANK = {
+    "REDIS_URL": "",
+    "SECRET_KEY_FALLBACKS": "",
+    "SESSION_DIR": "",
+    "SESSION_IDLE_MINUTES": "",
+    "SESSION_ABSOLUTE_MINUTES": "",
+}
 
 
 class LocalTenant:
@@ -82,7 +91,7 @@ class LocalTenant:
 
     @property
     def settings(self):
-        """Everything an app needs to use this tenant, as environment variables."""
+        """Everything an app needs to use this tenant, as environment variables; empty: not set."""
         tenant = self._tenant
         return {
             "B2C_TENANT_NAME": NAME,
@@ -97,6 +106,17 @@ class LocalTenant:
             "ENDPOINT": self.api_url,
             "SCOPE": f"https://{DOMAIN}/tasks-api/tasks.read https://{DOMAIN}/tasks-api/tasks.write",
             "SECRET_KEY": self._secret_key,
+            **BLANK,
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), _no_proxy()),
             "REQUESTS_CA_BUNDLE": self.ca_bundle,
             "SSL_CERT_FILE": self.ca_bundle,
         }
+
+
+def _no_proxy():
+    """The hosts that need no proxy, this machine among them; the lower-case name wins, as it mostly does."""
+    set_already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if set_already.strip() == "*":
+        return set_already  # "all" is only understood alone
+    hosts = [host.strip() for host in set_already.split(",") if host.strip()]
+    return ",".join(hosts + [host for host in (LOOPBACK, "localhost") if host not in hosts])

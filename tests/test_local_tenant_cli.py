@@ -4,21 +4,33 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import dotenv
 import pytest
 import requests
 
+from local_tenant import LocalTenant, cli
+
 ROOT = Path(__file__).resolve().parent.parent
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals and terminals")
 ANSWER_SECONDS = 20
+OPTIONAL = (
+    "REDIS_URL",
+    "SECRET_KEY_FALLBACKS",
+    "SESSION_DIR",
+    "SESSION_IDLE_MINUTES",
+    "SESSION_ABSOLUTE_MINUTES",
+)
 
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 # Says that it is ready, counts interrupts for a moment, and ends with 40 and their number.
@@ -33,6 +45,18 @@ while not seen:
 time.sleep(0.2)
 sys.exit(40 + len(seen))
 """
+# Counts the signal it is told, says when it is ready for the next, and ends with 40 and their number.
+COUNT_ORDERS = """
+import signal, sys, time
+name, wanted = sys.argv[1], int((sys.argv[2:] or ["4"])[0])
+seen = []
+signal.signal(getattr(signal, name), lambda number, frame: seen.append(number))
+for count in range(wanted):
+    print("ready", flush=True)
+    while len(seen) <= count:
+        time.sleep(0.01)
+sys.exit(40 + len(seen))
+"""
 
 
 def command(*arguments):
@@ -40,7 +64,8 @@ def command(*arguments):
 
 
 def environment(**changes):
-    kept = {name: value for name, value in os.environ.items() if name not in ("REDIRECT_URI", "SECRET_KEY")}
+    unwanted = {"REDIRECT_URI", "SECRET_KEY", "NO_PROXY", "no_proxy", *OPTIONAL}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return kept | changes
 
 
@@ -94,6 +119,196 @@ def test_own_redirect_uri_and_secret_key_are_kept():
     own = {"REDIRECT_URI": "http://localhost:7000/back", "SECRET_KEY": "k" * 40}
     _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, **own)
     assert own.items() <= json.loads(stdout).items()
+
+
+def test_optional_settings_are_blank_unless_the_environment_has_them():
+    _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, REDIS_URL="redis://localhost:1/0")
+    found = json.loads(stdout)
+    blank = dict.fromkeys(OPTIONAL, "")
+    assert {name: found.get(name) for name in OPTIONAL} == blank | {"REDIS_URL": "redis://localhost:1/0"}
+
+
+@pytest.mark.parametrize(
+    ("already", "wanted"),
+    [
+        pytest.param({}, "127.0.0.1,localhost", id="nothing"),
+        pytest.param({"NO_PROXY": "a.example, localhost"}, "a.example,localhost,127.0.0.1", id="upper case"),
+        pytest.param({"no_proxy": "b", "NO_PROXY": "a"}, "b,127.0.0.1,localhost", id="both"),
+        pytest.param({"NO_PROXY": "*"}, "*", id="everything"),
+    ],
+)
+def test_this_machine_needs_no_proxy(monkeypatch, already, wanted):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in already.items():
+        monkeypatch.setenv(name, value)
+    with LocalTenant() as tenant:
+        assert (tenant.settings["NO_PROXY"], tenant.settings["no_proxy"]) == (wanted, wanted)
+
+
+def test_a_proxy_of_the_environment_is_not_asked():
+    fetch = "import os, requests; print(requests.get(os.environ['ENDPOINT'], timeout=5).status_code)"
+    proxy = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    assert run(sys.executable, "-c", fetch, **proxy)[1].strip() == "401"
+
+
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [
+        ("flask run", 5000),
+        ("flask run --port 5001", 5001),
+        ("flask run --port=5001 --debug", 5001),
+        ("flask run -p 5001", 5001),
+        ("gunicorn --bind 127.0.0.1:8001 app:app", 8001),
+        ("gunicorn --bind=:8001 app:app", 8001),
+        ("gunicorn -b [::1]:8001 app:app", 8001),
+        ("gunicorn -b unix:/run/app app:app", 5000),
+        ("flask run --port", 5000),
+        ("flask run --port 99999", 5000),
+        ("", 5000),
+    ],
+)
+def test_redirect_uri_follows_the_commands_port(command, port):
+    assert cli.app_port(command.split()) == port
+
+
+def test_redirect_uri_and_banner_have_the_commands_port():
+    _, stdout, stderr = run(sys.executable, "-c", SHOW_ENVIRONMENT, "--port", "5001")
+    assert json.loads(stdout)["REDIRECT_URI"] == "http://localhost:5001/getAToken"
+    assert re.search(r"App +http://localhost:5001\n", stderr)
+
+
+@pytest.mark.parametrize("redirect_uri", ["http://[foo/x", "foo"])
+def test_malformed_redirect_uri_is_left_to_the_app(redirect_uri):
+    status, stdout, stderr = run("--open", sys.executable, "-c", SHOW_ENVIRONMENT, REDIRECT_URI=redirect_uri)
+    assert (status, json.loads(stdout)["REDIRECT_URI"]) == (0, redirect_uri)
+    assert re.search(r"App +where REDIRECT_URI says\n", stderr)
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
+@POSIX
+def test_orders_are_passed_on_and_end_nothing(number):
+    with start(sys.executable, "-c", COUNT_ORDERS, number) as process:
+        for _ in range(4):
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(getattr(signal, number))
+        process.communicate(timeout=ANSWER_SECONDS)
+    assert process.returncode == 44
+
+
+@POSIX
+def test_quit_is_passed_on():
+    with start(sys.executable, "-c", COUNT_ORDERS, "SIGQUIT", "1") as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGQUIT)
+        process.communicate(timeout=ANSWER_SECONDS)
+    assert process.returncode == 41
+
+
+@POSIX
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_without_a_command_it_ends_clean(number):
+    with start() as process:
+        bundle = Path(printed_settings(process)["REQUESTS_CA_BUNDLE"])
+        # An order is for a command: without one it means nothing.
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(getattr(signal, number))
+        _, stderr = process.communicate(timeout=ANSWER_SECONDS)
+    assert (process.returncode, "Traceback" in stderr, bundle.parent.exists()) == (0, False, False)
+
+
+@POSIX
+def test_hang_up_that_ends_the_command_leaves_no_folder():
+    show = "import os, time; print(os.environ['SSL_CERT_FILE'], flush=True); time.sleep(60)"
+    with start(sys.executable, "-c", show) as process:
+        bundle = Path(process.stdout.readline().strip())
+        assert bundle.is_file()
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=ANSWER_SECONDS)
+    assert (process.returncode, bundle.parent.exists()) == (128 + signal.SIGHUP, False)
+
+
+@POSIX
+def test_nohup_keeps_the_command_alive():
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    script = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    arguments = command(sys.executable, "-c", script)
+    stdout = subprocess.check_output(
+        arguments, cwd=ROOT, env=environment(), text=True, stderr=subprocess.DEVNULL, preexec_fn=ignore
+    )
+    assert stdout == "True\n"
+
+
+@POSIX
+def test_ctrl_c_during_the_imports_is_quiet(tmp_path):
+    # The first import that the command line needs from outside says so, and takes its time.
+    slow = "import time; print('importing', flush=True); time.sleep(60)"
+    (tmp_path / "certifi.py").write_text(slow)
+    with start(PYTHONPATH=str(tmp_path)) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=ANSWER_SECONDS)
+    assert (process.returncode, stderr) == (-signal.SIGINT, "")
+
+
+@pytest.fixture
+def requirements(tmp_path):
+    """A copy of the program with a requirements.txt of its own: a function that runs it with that text."""
+    shutil.copytree(ROOT / "local_tenant", tmp_path / "local_tenant")
+
+    def run(text):
+        if text is not None:
+            (tmp_path / "requirements.txt").write_text(text)
+        arguments = command(sys.executable, "-c", "print('started')")
+        result = subprocess.run(
+            arguments, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=ANSWER_SECONDS
+        )
+        return result.returncode, result.stdout, result.stderr
+
+    return run
+
+
+def test_package_of_the_app_that_is_missing_is_one_clear_line(requirements):
+    text = "# The app\nflask==3.1.3\nno-such.package==1.0  # for a; b\n\n# Tests\n"
+    line = "The package 'no-such.package' is missing. Run: pip install -r requirements.txt\n"
+    assert requirements(text) == (1, "", line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(None, id="no requirements.txt"),
+        pytest.param("# The app\nFlask_Session==1\n\n# Tests\nno-such-package==1\n", id="other section"),
+        pytest.param('# The app\nno-such-package==1; sys_platform == "x"  # y\n', id="marker"),
+        pytest.param("no-such-package==1\n", id="no section"),
+    ],
+)
+def test_only_packages_of_the_app_are_looked_for(requirements, text):
+    assert requirements(text)[:2] == (0, "started\n")
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["running", "ended"])
+def test_open_needs_the_command_to_be_running(monkeypatch, over):
+    opened, ended = [], threading.Event()
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if over:
+                ended.set()
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr(cli.webbrowser, "open", opened.append)
+    with HTTPServer(("127.0.0.1", 0), App) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        cli.open_when_up(address, ended)
+    assert opened == ([] if over else [address])
 
 
 def test_exit_status_is_the_commands():
@@ -185,6 +400,7 @@ def test_without_a_command_it_prints_settings_and_runs_until_interrupted():
         bundle = Path(settings["REQUESTS_CA_BUNDLE"])
         assert settings["CLIENT_SECRET"]
         assert settings["SCOPE"].count("https://") == 2
+        assert not settings.keys() & set(OPTIONAL)
         assert bundle.is_file()
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=ANSWER_SECONDS)
