@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -228,6 +229,30 @@ def test_requests_while_an_instance_ends_are_all_answered(site, browser, stop_on
 
     assert [page.result().status_code for page in pages] == [200] * 80
     assert all("Welcome, Ada Lovelace" in page.result().text for page in pages)
+
+
+def test_a_rolling_restart_fails_no_request(site, browser):
+    browser.sign_in()
+    cookie = f"{SESSION}={session_of(browser)}"
+    done, pages = threading.Event(), []
+
+    def trickle() -> None:
+        while not done.wait(0.05):
+            pages.append(site.get("/", Cookie=cookie))
+
+    with ThreadPoolExecutor(1) as pool:
+        visitor = pool.submit(trickle)
+        try:
+            for instance in site.instances:
+                instance.stop()
+                instance.start()
+        finally:
+            done.set()
+    visitor.result()
+
+    assert len(pages) > 20
+    assert {page.status_code for page in pages} == {200}
+    assert all("Welcome, Ada Lovelace" in page.text for page in pages)
 
 
 def test_a_long_code_and_many_pending_sign_ins_pass(site, browser):
