@@ -1,6 +1,7 @@
 """The app under gunicorn with two workers, through everything that happens to workers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from b2c import authority, records
 from tests.browser import Browser, Forms
 from tests.conftest import free_port
 from tests.processes import ROOT, Gunicorn, Program, answers, is_alive, program, wait_until
 
 SESSION = "b2c_session"
+SITE = Path(__file__).with_name("nginx.conf")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
@@ -223,6 +226,59 @@ def test_sessions_and_pending_sign_ins_survive_a_restart(gunicorn, user, tenant)
         assert user.signed_in_as() == "Ada Lovelace"
         assert pending.get(callback).status_code == 200
         assert pending.signed_in_as() == "Ada Lovelace"
+
+
+@pytest.fixture
+def as_deployed(running_tenant, tmp_path):
+    """The settings and the command of gunicorn for an app on a port of its own, nothing of it changed."""
+    redirect_uri = f"http://localhost:{free_port()}/getAToken"
+    control = f"{running_tenant.url}/control/redirect-uris"
+    requests.post(control, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
+    settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri, "SESSION_DIR": str(tmp_path / "s")}
+    settings |= {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    return settings, [program("gunicorn", "gunicorn"), "app:app"]
+
+
+def test_no_lock_is_given_up_while_it_is_held_or_before_a_dead_holder_has_lost_it():
+    assert longest_call() < records.LEASE < records.PATIENCE
+
+
+def longest_call() -> float:
+    """Seconds that one call can take: two tries to connect, then an answer that stalls just in time."""
+    connect, read = authority.TIMEOUT
+    return 2 * connect + authority.DEADLINE + read
+
+
+def test_a_worker_that_is_to_end_has_time_for_the_longest_request(as_deployed):
+    settings, command = as_deployed
+    shown = subprocess.run(
+        [*command, "--print-config"], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=30
+    )
+    graceful_timeout = int(re.search(r"^graceful_timeout\s*=\s*(\d+)$", shown.stdout, re.MULTILINE)[1])
+    read_timeout = int(re.search(r"proxy_read_timeout (\d+)s;", SITE.read_text())[1])
+
+    calls = 4  # metadata, keys, token, API
+    assert calls * longest_call() + records.PATIENCE < graceful_timeout < read_timeout
+
+
+def test_slow_api_calls_hold_up_nobody_else(as_deployed, tmp_path, tenant):
+    settings, command = as_deployed
+    url = f"http://localhost:{port_of(settings)}"
+    with Program(command, tmp_path, settings) as gunicorn, Browser(url, tenant) as browser:
+        gunicorn.wait_until_ready(lambda: len(gunicorn.children()) == 2 and answers(url))
+        session_id = browser.sign_in().cookie(SESSION)
+        tenant.misbehave(api={"delay": 2})
+        tenant.forget_requests()
+        with ThreadPoolExecutor(40) as pool:
+            slow = [pool.submit(fetch, url, session_id, "/call_downstream_api") for _ in range(40)]
+            wait_until(lambda: len(tenant.seen("api")) >= 16, "the API calls are under way")
+            others = [fetch(url, session_id, path) for path in ("/healthz", "/") for _ in range(4)]
+            still_slow = sum(not call.done() for call in slow)
+
+        assert still_slow > 16
+        assert [call.result().status_code for call in slow] == [200] * 40
+        assert [page.status_code for page in others] == [200] * 8
+        assert max(page.elapsed.total_seconds() for page in others) < 1
 
 
 START_TOGETHER = """
