@@ -137,12 +137,20 @@ class Crowd:
             for page in pages:
                 self._judge("API call", page, api_answered)
             return
-        page = await self._patiently("API call after a lost one", lambda: browser.get("/call_downstream_api"))
-        if not api_answered(page):
-            # The tenant spent the refresh token, and its successor died with the worker.
-            self._judge("API call after a lost one", page, redirects)
-            self.excused[REFRESH_LOST] += 1
-            raise GiveUp
+        for page in pages:
+            if page is not None:
+                self._judge_beside_a_lost_one("API call beside a lost one", page)
+        again = "API call after a lost one"
+        page = await self._patiently(again, lambda: browser.get("/call_downstream_api"))
+        self._judge_beside_a_lost_one(again, page)
+
+    def _judge_beside_a_lost_one(self, what: str, page: Page) -> None:
+        if api_answered(page):
+            return
+        # The tenant spent the refresh token, and its successor died with the worker.
+        self._judge(what, page, redirects)
+        self.excused[REFRESH_LOST] += 1
+        raise GiveUp
 
     async def _sign_out(self, browser: Browser, home: Page) -> None:
         old = Browser(self._server.url, keep_alive=False)
