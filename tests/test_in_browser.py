@@ -176,9 +176,9 @@ def test_back_after_sign_out_shows_nothing_personal(person, email, path):
 def test_back_after_sign_in_leads_to_no_error(person, email):
     person.sign_in(email)
     expect(person.page.locator("h1")).to_have_text("Welcome, Grace Hopper")
-    person.page.go_back()
-    person.go("/")
+    answer = person.page.go_back()
 
+    assert answer is None or answer.status < 400
     assert person.heading == "Welcome, Grace Hopper"
 
 
@@ -274,7 +274,6 @@ APP_PAGES = {
     "api": "/call_downstream_api",
     "token-details": "/token_details",
     "not-found": "/nowhere",
-    "lost-flow": "/getAToken?state=none",
 }
 
 
@@ -304,6 +303,7 @@ SIGNED_OUT = {
     "home": at_app_page("/"),
     "please-sign-in": at_app_page("/token_details"),
     "not-found": at_app_page("/nowhere"),
+    "lost-flow": at_app_page("/getAToken?state=none"),
     "set-up-fault": at_setup_fault,
     "sign-out-question": at_sign_out_question,
 }

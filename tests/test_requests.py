@@ -372,6 +372,44 @@ def test_a_forged_host_reaches_no_url(shared_app, host, path):
     assert "Set-Cookie" not in headers
 
 
+@pytest.mark.parametrize("path", ["/", "/login", "/token_details?a=b"])
+def test_a_forwarded_host_beside_a_wrong_one_is_refused(shared_app, path):
+    """A proxy that does not pass the browser's Host on: a redirect would come back here, without end."""
+    url = f"http://127.0.0.1:{shared_app.port}{path}"
+    headers = {"X-Forwarded-Host": f"localhost:{shared_app.port}", "Accept": "text/html"}
+
+    answer = requests.get(url, headers=headers, allow_redirects=False, timeout=10)
+
+    assert answer.status_code == 421
+    assert "Location" not in answer.headers
+    assert "REDIRECT_URI" in answer.text
+
+
+MALFORMED_HOSTS = {
+    "two dots": "a..b",
+    "a dot": ".",
+    "64 characters": "a" * 64,
+    "empty": "",
+    "half an IPv6 address": "[::1",
+    "no IPv6 address": "[x]:80",
+    "no port": "localhost:x",
+    "port beyond": "localhost:99999",
+    "long": "a." * 2000,
+    "NUL": "a\0b",
+    "punycode": "xn--\u00fc.example",
+    "percent": "%zz",
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/healthz", "/login", "/static/style.css", "/getAToken"])
+@pytest.mark.parametrize("host", MALFORMED_HOSTS.values(), ids=MALFORMED_HOSTS)
+def test_a_malformed_host_breaks_nothing(shared_app, host, path):
+    status, headers, _ = raw(shared_app.port, f"GET {path} HTTP/1.1", f"Host: {host}", "Accept: text/html")
+
+    assert status in ((200,) if path == "/healthz" else (302, 400, 421))
+    assert headers.get("Location", shared_app.url).startswith(shared_app.url)
+
+
 FORWARDED = {
     "X-Forwarded-Host": "evil.example",
     "X-Forwarded-Proto": "https",
@@ -753,6 +791,33 @@ def test_a_sign_in_page_shown_for_another_site_keeps_the_way_back_on_this_site(b
 
 def test_signing_out_without_a_session_is_no_error(browser):
     answer = browser.post("/logout", follow=False)
+
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["ours first", "theirs first"])
+def test_signing_out_with_two_session_cookies_ends_both(browser, shared_app, tenant, order):
+    """One of them was planted, and the user wants out whichever it is."""
+    with Browser(shared_app.url, tenant) as other:
+        ids = [browser.sign_in().cookie("b2c_session"), other.sign_in().cookie("b2c_session")][::order]
+        headers = {
+            "Cookie": "; ".join(f"b2c_session={session_id}" for session_id in ids),
+            "Origin": shared_app.url,
+            "Sec-Fetch-Site": "same-origin",
+        }
+
+        answer = requests.post(f"{shared_app.url}/logout", headers=headers, allow_redirects=False, timeout=10)
+
+        assert answer.status_code == 303
+        assert browser.signed_in_as() is None
+        assert other.signed_in_as() is None
+
+
+@pytest.mark.parametrize("cookie", ["", "b2c_session=", "b2c_session=; b2c_session=", "b2c_session=x"])
+def test_signing_out_with_a_worthless_cookie_is_no_error(shared_app, cookie):
+    headers = {"Cookie": cookie, "Origin": shared_app.url, "Sec-Fetch-Site": "same-origin"}
+
+    answer = requests.post(f"{shared_app.url}/logout", headers=headers, allow_redirects=False, timeout=10)
 
     assert answer.status_code == 303
 

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import jwt
 import pytest
 import requests
+from werkzeug.serving import make_server
 
 import b2c
 from tests.browser import Browser, Forms, parameters, with_query
@@ -177,8 +178,9 @@ def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(browser, ot
     browser.submit("next", follow=False, email=mallory["email"], password=mallory["password"])
     tenant.forget_requests()
 
-    assert_page(other.get(browser.page.headers["Location"], follow=False), 400)
+    answer = other.get(browser.page.headers["Location"], follow=False)
 
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert tenant.seen("token") == []
     assert other.cookie("b2c_session") == before["b2c_session"]
     assert other.signed_in_as() == "Ada Lovelace"
@@ -262,14 +264,17 @@ def test_everything_is_fresh_in_every_authorization_request(browser):
 # --- The same response again --------------------------------------------------------------------------------
 
 
-def test_the_same_response_again_is_refused_and_the_user_stays_signed_in(browser, tenant):
+def test_the_same_response_again_leads_home_and_the_user_stays_signed_in(browser, tenant):
+    """As the Back button sends it."""
     url = browser.callback_url()
     browser.get(url)
+    session = browser.cookie("b2c_session")
     tenant.forget_requests()
 
     answer = browser.get(url, follow=False)
 
-    assert_page(answer, 400)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert browser.cookie("b2c_session") == session
     assert tenant.seen("token") == []
     assert browser.signed_in_as() == "Ada Lovelace"
 
@@ -354,6 +359,24 @@ def test_whoever_is_not_a_person_visiting_spends_and_begins_no_flow(
     assert browser.signed_in_as() == "Ada Lovelace"
 
 
+@pytest.mark.parametrize(
+    "method, headers, status",
+    [
+        pytest.param("HEAD", {}, 405, id="HEAD"),
+        pytest.param("GET", {"Sec-Purpose": "prefetch"}, 503, id="prefetch"),
+        pytest.param("GET", {"Sec-Purpose": "prefetch;prerender"}, 503, id="prerender"),
+        pytest.param("GET", {"Purpose": "prefetch"}, 503, id="prefetch, older browsers"),
+    ],
+)
+@pytest.mark.parametrize("page", ["/call_downstream_api", "/edit_profile"])
+def test_a_page_that_needs_a_sign_in_begins_none_for_machines(browser, page, method, headers, status):
+    answer = browser.http.request(method, browser.app_url + page, headers=headers, allow_redirects=False)
+
+    assert answer.status_code == status
+    assert "Location" not in answer.headers
+    assert "Set-Cookie" not in answer.headers
+
+
 # --- Error responses ----------------------------------------------------------------------------------------
 
 PASSES = {"AADB2C90118", "AADB2C90091"}  # these two are no errors to the user
@@ -425,6 +448,18 @@ def test_an_unknown_code_is_not_taken_for_a_cancelled_sign_in(browser):
 
     assert_page(browser.page, 502)
     assert REFERENCE in browser.text
+
+
+@pytest.mark.parametrize("description", ["AADB2C90118: x", "AADB2C90091: x", ""])
+@pytest.mark.parametrize("iss", ["https://evil.example/v2.0/", ""], ids=["foreign", "empty"])
+def test_an_error_of_another_issuer_neither_cancels_nor_resets(browser, tenant, iss, description):
+    """RFC 9207 section 2.4."""
+    bare_error(browser, error="access_denied", error_description=description, iss=iss)
+
+    assert_page(browser.page, 400)
+    assert "Location" not in browser.page.headers
+    assert not [name for name in browser.cookies if name != "b2c_session"]
+    assert tenant.seen("authorize") == []
 
 
 def test_access_denied_alone_is_a_cancelled_sign_in(browser):
@@ -579,6 +614,9 @@ TOKEN_ANSWERS = [
     pytest.param({"set": {"expires_in": "x"}}, 502, id="expires_in is a word"),
     pytest.param({"set": {"expires_in": None}}, 502, id="expires_in is null"),
     pytest.param({"set": {"expires_in": []}}, 502, id="expires_in is a list"),
+    pytest.param({"set": {"expires_in": float("inf")}}, 502, id="expires_in is infinite"),
+    pytest.param({"set": {"expires_in": float("nan")}}, 502, id="expires_in is no number"),
+    pytest.param({"set": {"refresh_in": float("inf")}}, 502, id="refresh_in is infinite"),
     pytest.param({"set": {"client_info": 1}}, 502, id="client_info is a number"),
     pytest.param({"set": {"client_info": "!"}}, 502, id="client_info is garbage"),
     pytest.param({"set": {"scope": ["a"]}}, 502, id="scope is a list"),
@@ -629,6 +667,8 @@ def test_a_token_endpoint_that_answers_wrongly_ends_on_a_page(browser, tenant, c
         pytest.param({"scope": ""}, id="scope is empty"),
         pytest.param({"scope": None}, id="scope is null"),
         pytest.param({"refresh_in": "x"}, id="refresh_in is a word"),
+        pytest.param({"expires_in": 10**400}, id="expires_in is beyond any float"),
+        pytest.param({"refresh_token": "\ud800", "scope": "\ud800"}, id="lone surrogates"),
         pytest.param({"foci": ["1"]}, id="foci is a list"),
         pytest.param({"id_token_expires_in": "x", "unknown": {"a": []}}, id="unknown members"),
     ],
@@ -651,14 +691,6 @@ def test_a_token_response_may_lack_what_signing_in_does_not_need(browser, tenant
 
     assert browser.signed_in_as() == "Ada Lovelace"
     assert browser.get("/call_downstream_api").status_code != 500
-
-
-def test_an_infinite_lifetime_of_a_token_ends_on_a_page(browser, tenant):
-    url = browser.callback_url()
-    body = '{"access_token": "x", "expires_in": 1e999, "id_token": "a.b.c"}'
-    tenant.misbehave(token={"status": 200, "body": body, "content_type": JSON})
-
-    assert_page(browser.get(url, follow=False), 502)
 
 
 def test_retry_after_is_passed_on(browser, tenant):
@@ -924,6 +956,8 @@ def test_refresh_tokens_that_are_always_refused_end_on_a_page(browser, tenant):
         pytest.param({"status": 200, "body": "<html>"}, 503, id="HTML"),
         pytest.param({"status": 200, "body": "[" * 200_000}, 503, id="deeply nested"),
         pytest.param({"set": {"expires_in": "x"}}, 503, id="expires_in is a word"),
+        pytest.param({"set": {"expires_in": float("inf")}}, 503, id="expires_in is infinite"),
+        pytest.param({"set": {"refresh_in": float("inf")}}, 503, id="refresh_in is infinite"),
         pytest.param({"drop": ["access_token"]}, 502, id="no access token"),
         pytest.param(
             {"status": 400, "body": {"error": "invalid_client"}, "content_type": JSON}, 502, id="secret"
@@ -1006,6 +1040,44 @@ def test_what_is_in_flight_at_sign_out_brings_nobody_back(browser, tenant, leg):
     assert browser.signed_in_as() is None
 
 
+def test_a_profile_edit_that_comes_back_after_sign_out_signs_nobody_in(browser, tenant):
+    browser.sign_in()
+    browser.get("/edit_profile", follow=False)
+    browser.follow()
+    browser.submit("continue", follow=False, displayName="Ada King")
+    url, before = browser.page.headers["Location"], cookie_header(browser)
+    browser.post("/logout", follow=False)
+
+    answer = requests.get(url, headers=before, allow_redirects=False, timeout=10)
+
+    assert_page(answer, 409)
+    assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+    assert browser.signed_in_as() is None
+    assert "Sign out" not in requests.get(browser.app_url, headers=before, timeout=10).text
+
+
+@pytest.mark.parametrize("path", ["/login", "/edit_profile", "/reset_password"])
+def test_signing_out_forgets_what_was_begun_before(browser, tenant, path):
+    browser.sign_in()
+    for _ in range(3):
+        browser.get(path, follow=False)
+    state = parameters(browser.page.headers["Location"])["state"]
+    browser.post("/logout", follow=False)
+    tenant.forget_requests()
+
+    assert not [name for name in browser.cookies if name.startswith("b2c_flow_")]
+    assert_page(browser.get(f"/getAToken?code=x&state={state}", follow=False), 400)
+    assert tenant.seen("token") == []
+
+
+def test_a_sign_in_begun_before_sign_out_cannot_be_finished_afterwards(browser, tenant):
+    url = browser.sign_in().callback_url()
+    browser.post("/logout", follow=False)
+
+    assert_page(browser.get(url, follow=False), 400)
+    assert browser.signed_in_as() is None
+
+
 def test_a_late_answer_does_not_take_a_newer_session_away(browser, tenant):
     tenant.option(access_token_lifetime=300)
     browser.sign_in()
@@ -1062,6 +1134,44 @@ def drip(listener: socket.socket, stop: threading.Event) -> None:
                 connection.sendall(b"x")
             except OSError:
                 return
+
+
+LARGE_JSON = {
+    "deep and long": "[" * 300 + "1," * 300_000 + "1" + "]" * 300,
+    "deep": "[" * 900 + "]" * 900,
+    "deeper than Python goes": "[" * 100_000,
+    "long": "[" + "1," * 400_000 + "1]",
+}
+
+
+@pytest.mark.parametrize("body", LARGE_JSON.values(), ids=LARGE_JSON)
+def test_json_of_any_shape_makes_a_page_of_a_bearable_size(browser, tenant, body):
+    browser.sign_in()
+    tenant.misbehave(api={"status": 200, "body": body, "content_type": JSON})
+
+    browser.get("/call_downstream_api")
+
+    assert browser.page.status_code == 200
+    assert len(browser.page.content) < 3_000_000
+    assert browser.page.elapsed.total_seconds() < 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(r'{"a": "\ud800"}', id="a lone surrogate"),
+        pytest.param(r'"\udfff"', id="nothing but a lone surrogate"),
+        pytest.param(r'{"\ud800": ["\ud800x"]}', id="a lone surrogate for a name"),
+        pytest.param(r'{"\u0000": 1e999}', id="NUL and infinity"),
+        pytest.param('{"a": ' + "9" * 5000 + "}", id="a number of 5000 digits"),
+        pytest.param("\ufeff{}", id="byte order mark"),
+    ],
+)
+def test_odd_json_of_the_web_api_is_a_page(browser, tenant, body):
+    browser.sign_in()
+    tenant.misbehave(api={"status": 200, "body": body, "content_type": JSON})
+
+    assert browser.get("/call_downstream_api").status_code == 200
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -1136,6 +1246,24 @@ def test_no_code_token_or_secret_is_ever_logged_or_shown(browser, tenant, caplog
     ):
         assert secret not in app_log
         assert secret not in shown
+
+
+def test_the_development_servers_log_has_no_query(shared_app, caplog):
+    server = make_server("127.0.0.1", 0, shared_app.module.app, threaded=True)
+    serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    serving.start()
+    headers = {"Host": f"localhost:{shared_app.port}"}
+    for path in ("/getAToken?code=a-secret&state=x", "/login?login_hint=a-secret"):
+        requests.get(
+            f"http://127.0.0.1:{server.port}{path}", headers=headers, allow_redirects=False, timeout=10
+        )
+    server.shutdown()
+    serving.join(5)
+    server.server_close()
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
+    assert ["/getAToken" in line for line in lines] == [True, False]
+    assert "a-secret" not in "".join(lines)
 
 
 def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(browser, tenant, caplog):

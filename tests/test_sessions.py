@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -355,6 +356,121 @@ def test_two_tabs_of_a_signed_in_user_can_finish_a_sign_in_at_the_same_moment(in
 
     assert [answer.status_code for answer in answers] == [303, 303]
     assert user.signed_in_as() == "Ada Lovelace"
+
+
+def test_a_sign_in_of_another_user_never_takes_over_what_the_first_has_begun(instances, tenant):
+    """Two tabs, two users: the later answer must not come back with the other's session."""
+    bob = tenant.add_account("Bob")
+    with Browser(instances.first.url, tenant) as browser, Browser(instances.first.url, tenant) as clean:
+        adas = browser.sign_in().callback_url()
+        clean.get(browser.get("/login", follow=False).headers["Location"])
+        clean.submit("next", follow=False, email=bob["email"], password=bob["password"])
+        bobs = clean.page.headers["Location"]
+        request = Late(tenant, "token", lambda: visit(instances.first, browser, adas))
+        assert visit(instances.second, browser, bobs).status_code == 303
+        answer = request.release()
+
+        assert answer.status_code == 409
+        assert SESSION not in answer.headers.get("Set-Cookie", "")
+        assert browser.signed_in_as() == "Bob"
+
+
+def sent_by_hand(app: RunningApp, instances: Instances, path: str, method: str, cookies: dict) -> Callable:
+    """A request with these cookies, whatever the browser's are by now."""
+    headers = {
+        "Host": instances.first.url.removeprefix("http://"),
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "Accept": "text/html",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    url = app.url + path.removeprefix(instances.first.url)
+    return lambda: requests.request(method, url, headers=headers, allow_redirects=False, timeout=30)
+
+
+class Gate:
+    """Stops whoever calls this function, until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, records: object, name: str):
+        self._inside, self._opened = threading.Event(), threading.Event()
+        real = getattr(records, name)
+
+        def gated(*args: object, **kwargs: object) -> object:
+            self._inside.set()
+            assert self._opened.wait(10)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(records, name, gated)
+
+    def reached(self) -> None:
+        assert self._inside.wait(10)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.fixture(params=["at the same instance", "at another instance"])
+def elsewhere(request, instances):
+    return instances.first if request.param == "at the same instance" else instances.second
+
+
+def test_sign_out_ends_the_session_of_a_sign_in_whose_answer_is_still_on_its_way(
+    instances, tenant, elsewhere
+):
+    names = instances.store.names()
+    with Browser(instances.first.url, tenant) as browser:
+        callback = browser.sign_in().callback_url()
+        before = browser.cookies
+        signed_in = sent_by_hand(instances.first, instances, callback, "GET", before)()
+        assert who(stranger_with(instances.first, signed_in.cookies[SESSION])) == "Ada Lovelace"
+        signed_out = sent_by_hand(elsewhere, instances, "/logout", "POST", before)()
+
+    assert signed_out.status_code == 303
+    assert who(stranger_with(instances.first, signed_in.cookies[SESSION])) is None
+    assert not {name for name in instances.store.names() - names if name.startswith(("session", "tokens"))}
+
+
+def test_sign_out_ends_every_session_that_has_followed(instances, tenant, elsewhere):
+    with Browser(instances.first.url, tenant) as browser:
+        first = browser.sign_in().cookies
+        last = [browser.sign_in().cookie(SESSION) for _ in range(3)][-1]
+        sent_by_hand(elsewhere, instances, "/logout", "POST", first)()
+
+    assert who(stranger_with(instances.first, last)) is None
+
+
+def test_a_sign_in_that_ends_while_sign_out_is_under_way_signs_nobody_in(
+    instances, tenant, elsewhere, monkeypatch
+):
+    with Browser(instances.first.url, tenant) as browser, ThreadPoolExecutor(1) as pool:
+        callback = browser.sign_in().callback_url()
+        before = browser.cookies
+        gate = Gate(monkeypatch, elsewhere.module.records, "sign_out")
+        signed_out = pool.submit(sent_by_hand(elsewhere, instances, "/logout", "POST", before))
+        gate.reached()
+        signed_in = sent_by_hand(instances.first, instances, callback, "GET", before)()
+        gate.open()
+
+        assert signed_out.result().status_code == 303
+        assert SESSION in signed_in.cookies
+        assert who(stranger_with(instances.first, signed_in.cookies[SESSION])) is None
+
+
+def test_sign_out_waits_for_a_sign_in_that_is_just_replacing_the_session(
+    instances, tenant, elsewhere, monkeypatch
+):
+    """The old session has ended already, and nothing tells yet which one follows."""
+    with Browser(instances.first.url, tenant) as browser, ThreadPoolExecutor(2) as pool:
+        callback = browser.sign_in().callback_url()
+        before = browser.cookies
+        gate = Gate(monkeypatch, instances.first.module.records, "_make")
+        signed_in = pool.submit(sent_by_hand(instances.first, instances, callback, "GET", before))
+        gate.reached()
+        signed_out = pool.submit(sent_by_hand(elsewhere, instances, "/logout", "POST", before))
+        time.sleep(0.1)
+        gate.open()
+
+        assert signed_out.result().status_code == 303
+        assert who(stranger_with(instances.first, signed_in.result().cookies[SESSION])) is None
 
 
 # --- What the store holds -----------------------------------------------------------------------------------
