@@ -948,7 +948,7 @@ def test_without_redis_pages_answer_soon_and_afterwards_all_is_as_before(serve_a
         }
         assert max(answer.elapsed for answer in answers.values()) < timedelta(seconds=2.5)
         assert answers["API"].headers["Retry-After"]
-        assert browser.signed_in_as() == "Ada Lovelace"
+        wait_until(lambda: browser.signed_in_as() == "Ada Lovelace", "the app asks the store again")
         assert browser.get("/call_downstream_api").status_code == 200
 
 
@@ -969,7 +969,7 @@ def test_a_user_flow_that_returns_without_redis_says_so_and_can_be_finished_late
             server.start()
 
             assert page.status_code == 503
-            assert browser.get(callback).status_code == 200
+            wait_until(lambda: browser.get(callback).status_code == 200, "the app asks the store again")
             assert browser.signed_in_as() == ("Ada King" if path == "/edit_profile" else "Ada Lovelace")
 
 
@@ -988,9 +988,34 @@ def test_a_sign_in_during_which_redis_fails_and_returns_ends_the_former_session(
                 tenant.control("POST", "release", hold="late")
             answer.result()
 
+            wait_until(lambda: browser.signed_in_as() == "Ada Lovelace", "the app asks the store again")
             if browser.cookie(SESSION) != before:
                 assert who(stranger_with(app, before)) is None
-            assert browser.signed_in_as() == "Ada Lovelace"
+
+
+def test_a_store_that_hangs_is_not_waited_for_by_everybody_in_turn(serve_app, tenant, tmp_path):
+    with Redis(tmp_path) as server:
+        app = serve_app(REDIS_URL=server.url)
+        with Browser(app.url, tenant) as browser:
+            browser.sign_in()
+            server.send(signal.SIGSTOP)
+            browser.get("/token_details")
+            again = [browser.get(path) for path in ("/token_details", "/call_downstream_api", "/")]
+            server.send(signal.SIGCONT)
+
+        assert [page.status_code for page in again] == [503, 503, 200]
+        assert max(page.elapsed for page in again) < timedelta(seconds=0.5)
+
+
+def test_a_stranger_can_begin_to_sign_in_while_the_store_is_down(serve_app, tenant, tmp_path):
+    with Redis(tmp_path) as server:
+        app = serve_app(REDIS_URL=server.url)
+        with Browser(app.url, tenant) as browser, Browser(app.url, tenant) as stranger:
+            browser.sign_in()
+            server.stop(signal.SIGKILL)
+            assert browser.get("/token_details").status_code == 503
+
+            assert stranger.get("/login", follow=False).status_code == 302
 
 
 def test_a_profile_edit_whose_saving_fails_is_503(serve_app, tenant, tmp_path):
