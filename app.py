@@ -132,10 +132,11 @@ class AppSessions(ServerSideSessionInterface):
     def open_session(self, app: Flask, request: Request) -> AppSession:
         if request.path == "/healthz" or request.path.startswith("/static/"):
             return AppSession()
-        if len(request.cookies.getlist(self.get_cookie_name(app))) > 1:
+        cookies = request.cookies.getlist(self.get_cookie_name(app))
+        if len(cookies) > 1:
             return AppSession()  # one of them was planted, and nobody knows which
         try:
-            if time.monotonic() > self.down_until:
+            if not cookies or time.monotonic() > self.down_until:
                 return super().open_session(app, request)
         except b2c.STORE_ERRORS as error:
             app.logger.error("session store: %s", b2c.short(error))

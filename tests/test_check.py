@@ -152,7 +152,7 @@ def test_an_api_that_wants_a_token_is_fine(check, tenant, status):
 
 def test_a_ca_bundle_that_is_not_there_is_a_finding_and_no_traceback(tenant, tmp_path):
     bundle = str(tmp_path / "nowhere.pem")
-    environ = {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | tenant.settings
+    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
     environ["REQUESTS_CA_BUNDLE"] = bundle
 
     command = [sys.executable, "-m", "flask", "check", "--json"]
@@ -171,7 +171,7 @@ def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check):
 
 
 def test_the_command_ends_with_a_status_for_scripts(tenant, tmp_path):
-    environ = {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | tenant.settings
+    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
 
     command = [sys.executable, "-m", "flask", "check"]
     good = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=30)
@@ -183,7 +183,7 @@ def test_the_command_ends_with_a_status_for_scripts(tenant, tmp_path):
 
 
 def test_wrong_settings_are_a_finding_too(tenant, tmp_path):
-    environ = {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | tenant.settings
+    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "flask", "check", "--json"]
     result = subprocess.run(
         command, cwd=ROOT, env=environ | {"SECRET_KEY": "short"}, capture_output=True, timeout=30
