@@ -12,6 +12,9 @@ from playwright.sync_api import expect
 from tests.conftest import Tenant
 from tests.person import PASSWORD, Person, open_chromium
 
+# A browser that moves on drops its connections, and werkzeug's server leaves open the file it was sending.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*/static/:ResourceWarning")
+
 WINDOWS = {
     "phone-light": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
     "desktop-dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
