@@ -1,6 +1,7 @@
 """Two instances of the app behind nginx with TLS, as tests/nginx.conf has it, with sessions in one Redis."""
 
 import datetime
+import os
 import re
 import signal
 import socket
@@ -112,9 +113,17 @@ def browser(site, tenant):
 @pytest.fixture(params=[signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def stop_one(request, site):
     """A function that ends the first instance; it is started again after the test."""
-    yield lambda: site.instances[0].stop(request.param)
+    yield lambda: end(site.instances[0], request.param)
     if site.instances[0].process.poll() is not None:
         site.instances[0].start()
+
+
+def end(instance: Gunicorn, number: int) -> None:
+    """End an instance; a killed one with its workers, as systemd and containers do it."""
+    if number == signal.SIGKILL:
+        for pid in (instance.process.pid, *instance.children()):
+            os.kill(pid, number)
+    instance.stop(number)
 
 
 def session_of(browser: Browser) -> str | None:
