@@ -333,6 +333,6 @@ def test_while_sessions_cannot_be_looked_up_a_page_offers_to_try_again(forgetful
         link for link in Page(forgetful_browser.page.text).all("a") if "main" in link.get("class", "")
     )
 
-    assert "We cannot look up your sign-in" in forgetful_browser.text
+    assert "We cannot reach our sign-in records" in forgetful_browser.text
     assert again["href"] == path
     assert "Sign in" not in actions(forgetful_browser)
