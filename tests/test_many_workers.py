@@ -267,7 +267,7 @@ def test_slow_api_calls_hold_up_nobody_else(as_deployed, tmp_path, tenant):
     with Program(command, tmp_path, settings) as gunicorn, Browser(url, tenant) as browser:
         gunicorn.wait_until_ready(lambda: len(gunicorn.children()) == 2 and answers(url))
         session_id = browser.sign_in().cookie(SESSION)
-        tenant.misbehave(api={"delay": 2})
+        tenant.misbehave(api={"delay": 1.2})
         tenant.forget_requests()
         with ThreadPoolExecutor(40) as pool:
             slow = [pool.submit(fetch, url, session_id, "/call_downstream_api") for _ in range(40)]
