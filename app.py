@@ -411,8 +411,9 @@ def callback() -> Any:
     try:
         result = tenant.complete(pending["user_flow"], pending["flow"], request.args)
     except b2c.Cancelled:
-        went_for_more = session and pending["user_flow"] != SIGN_IN
-        return go_to(pending["next"] if went_for_more else "/", notice="cancelled")
+        # The page that a cancelled sign-in was for would ask for it again.
+        asks_again = not session or pending["user_flow"] == SIGN_IN
+        return go_to("/" if asks_again else pending["next"], notice="cancelled")
     except b2c.PasswordForgotten:
         if not RESET_PASSWORD:
             raise

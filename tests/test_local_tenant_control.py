@@ -22,16 +22,6 @@ def tenant():
         yield tenant
 
 
-@pytest.fixture
-def visitor(tenant):
-    visitor = Visitor(tenant)
-    options = visitor.control("GET", "options")
-    yield visitor
-    visitor.control("DELETE", "faults")
-    visitor.control("PATCH", "options", options)
-    visitor.control("PUT", "clock", {"offset": 0})
-
-
 def keys(visitor):
     return visitor.http.get(visitor.endpoint("discovery/v2.0/keys", origin=visitor.tenant.tls_url), timeout=5)
 

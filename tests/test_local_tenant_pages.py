@@ -21,15 +21,6 @@ def tenant():
 
 
 @pytest.fixture
-def visitor(tenant):
-    visitor = Visitor(tenant)
-    options = visitor.control("GET", "options")
-    yield visitor
-    visitor.control("PATCH", "options", options)
-    visitor.control("PUT", "clock", {"offset": 0})
-
-
-@pytest.fixture
 def person(visitor):
     """An account of the test's own."""
     account = {

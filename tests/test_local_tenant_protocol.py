@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from local_tenant import LocalTenant
-from tests.tenant_visitor import EDIT, RESET, SIGN_IN, Visitor, answer, claims, error_code, segment
+from tests.tenant_visitor import EDIT, RESET, SIGN_IN, answer, claims, error_code, segment
 
 REDIRECT_URI = "http://localhost:1234/getAToken"
 DOMAIN = "localtenant.onmicrosoft.com"
@@ -20,15 +20,6 @@ DOMAIN = "localtenant.onmicrosoft.com"
 def tenant():
     with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as tenant:
         yield tenant
-
-
-@pytest.fixture
-def visitor(tenant):
-    visitor = Visitor(tenant)
-    options = visitor.control("GET", "options")
-    yield visitor
-    visitor.control("PATCH", "options", options)
-    visitor.control("PUT", "clock", {"offset": 0})
 
 
 def discovery(visitor, path):
