@@ -146,7 +146,9 @@ class HttpClient:
         with _closed_unless_read(response):
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding.lower() != "identity":
-                raise HttpError(f"the answer is compressed ({encoding[:20]!r}), although that was not asked for")
+                raise HttpError(
+                    f"the answer is compressed ({encoding[:20]!r}), although that was not asked for"
+                )
             received = bytearray()
             while len(received) <= LARGEST_BODY and (piece := response.read1(1 << 16, decode_content=False)):
                 received += piece

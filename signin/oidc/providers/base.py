@@ -78,9 +78,9 @@ class Provider:
         """OpenID Connect Discovery section 4."""
         return f"{self.authority(user_flow)}/v2.0/.well-known/openid-configuration"
 
-    def msal_authority(self, user_flow: str) -> str:
-        """What MSAL is told. It fetches nothing from there: the metadata comes from this package's cache."""
-        return self.authority(user_flow)
+    def msal_arguments(self, user_flow: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """What MSAL is told. It fetches nothing from `authority`: the metadata comes from this package's cache."""
+        return {"authority": self.authority(user_flow), "client_capabilities": list(self.client_capabilities)}
 
     def endpoint_hosts(self, issuer: str) -> frozenset[str] | None:
         """The hosts on which this issuer's endpoints and keys may be. None: on any."""
@@ -127,6 +127,10 @@ class Provider:
         return False
 
     # Requests
+
+    def extra_scopes(self, metadata: Mapping[str, Any]) -> tuple[str, ...]:
+        """Scopes that every authorization request asks for besides MSAL's `openid profile offline_access`."""
+        return ()
 
     def prompt(self, user_flow: str) -> str | None:
         """The `prompt` of the authorization request."""

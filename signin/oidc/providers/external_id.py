@@ -31,18 +31,20 @@ class ExternalID(Microsoft):
         tenant = parts.path.strip("/").lower()
         self._tenant_id = tenant if re.fullmatch(GUID, tenant) else None
         if not self._tenant_id and not hostname.endswith(CIAM):
-            raise ValueError(f"{authority!r} should be https://contoso.ciamlogin.com, or end with a tenant id")
+            raise ValueError(
+                f"{authority!r} should be https://contoso.ciamlogin.com, or end with a tenant id"
+            )
 
     def endpoint_hosts(self, issuer: str) -> frozenset[str]:
         return frozenset({self.host, f"{self.tenant_of(issuer)}{CIAM}"})
 
     def tenant_of(self, issuer: str) -> str | None:
-        """The form is documented for ciamlogin.com. An own domain's issuer may be on other hosts of Microsoft."""
-        hosts = [rf"(?P<tenant>{GUID}){re.escape(CIAM)}", rf"{re.escape(self.host)}", r"login\.microsoftonline\.com"]
-        found = re.fullmatch(rf"https://(?:{'|'.join(hosts)})/(?P<path>{GUID})/v2\.0", issuer)
-        if not found or (found["tenant"] or found["path"]).lower() != found["path"].lower():
-            return None
-        return str(found["path"]).lower()
+        found = re.fullmatch(rf"https://(?P<host>{GUID}){re.escape(CIAM)}/(?P<path>{GUID})/v2\.0", issuer)
+        if found and found["host"].lower() == found["path"].lower():
+            return found["path"].lower()
+        # Behind an own domain the issuer may also be of this form; the settings pin the tenant then.
+        found = re.fullmatch(rf"https://login\.microsoftonline\.com/(?P<path>{GUID})/v2\.0", issuer)
+        return found["path"].lower() if found and not self.host.endswith(CIAM) else None
 
     def check_metadata_issuer(self, issuer: str) -> None:
         tenant = self.tenant_of(issuer)

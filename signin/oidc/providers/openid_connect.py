@@ -20,9 +20,17 @@ class OpenIDConnect(Provider):
     def metadata_url(self, user_flow: str) -> str:
         return f"{self.authority_url}/.well-known/openid-configuration"
 
-    def msal_authority(self, user_flow: str) -> str:
-        # MSAL wants a path. Requests removes a dot, and here no request is sent.
-        return self.authority_url if urlsplit(self.authority_url).path else f"{self.authority_url}/."
+    def msal_arguments(self, user_flow: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = super().msal_arguments(user_flow, metadata)
+        if not urlsplit(self.authority_url).path:  # MSAL wants a path, although it sends no request there
+            arguments["authority"] += "/."
+        supported = _scopes_supported(metadata)
+        if supported:  # some providers refuse scopes that they do not know
+            arguments["exclude_scopes"] = sorted({"profile", "offline_access"} - supported)
+        return arguments
+
+    def extra_scopes(self, metadata: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("email",) if "email" in _scopes_supported(metadata) else ()
 
     def endpoint_hosts(self, issuer: str) -> None:
         return None
@@ -38,3 +46,8 @@ class OpenIDConnect(Provider):
 
     def user_id(self, claims: Mapping[str, Any]) -> str:
         return f"{claims['iss']} {claims['sub']}"
+
+
+def _scopes_supported(metadata: Mapping[str, Any]) -> set[str]:
+    supported = metadata.get("scopes_supported")
+    return {scope for scope in supported if isinstance(scope, str)} if isinstance(supported, list) else set()
