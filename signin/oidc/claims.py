@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Microsoft Learn, "Overview of tokens in Azure AD B2C", "User profile attributes" and "ID token claims reference";
-# RFC 7519 section 4.1; OpenID Connect Core sections 2 and 5.1.
+# Microsoft Learn, "Overview of tokens in Azure AD B2C", "User profile attributes" and "ID token claims
+# reference"; RFC 7519 section 4.1; OpenID Connect Core sections 2 and 5.1.
 MEANINGS = {
     "iss": "Issuer: who issued the token",
     "sub": "Subject: the user's stable id at this issuer, and at Microsoft for this app",
@@ -72,7 +72,8 @@ MEANINGS = {
 
 # What a token says about itself and the sign-in, and not about the user.
 PROTOCOL_CLAIMS = frozenset(
-    ["iss", "aud", "azp", "exp", "nbf", "iat", "auth_time", "nonce", "tfp", "acr", "acrs", "amr", "at_hash", "c_hash", "ver", "sid", "rh", "uti", "aio"]
+    {"iss", "aud", "azp", "exp", "nbf", "iat", "auth_time", "nonce", "ver", "tfp", "acr", "acrs", "amr"}
+    | {"at_hash", "c_hash", "sid", "rh", "uti", "aio"}
 )
 
 TIMES = frozenset({"exp", "nbf", "iat", "auth_time", "updated_at"})

@@ -40,7 +40,7 @@ UNREADABLE = (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeErro
 
 @dataclass(frozen=True)
 class SignIn:
-    """A completed user flow: who it was (checked claims), what was granted, and MSAL's token cache for them."""
+    """A completed user flow: who it was (checked claims), what was granted, and the tokens."""
 
     claims: dict[str, Any]
     user_id: str
@@ -52,8 +52,8 @@ class SignIn:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """An access token. `token_cache` is to be stored if getting the token has changed it; `claims` are those of
-    a refreshed ID token.
+    """An access token. `token_cache` is to be stored if getting the token has changed it; `claims` are those
+    of a refreshed ID token.
     """
 
     secret: str
@@ -80,7 +80,7 @@ class Client:
             self._authorities[user_flow] = by_url[url]
         self._beginners: dict[str, tuple[Mapping[str, Any], msal.ConfidentialClientApplication]] = {}
 
-    # --- User flows ------------------------------------------------------------------------------------------
+    # --- User flows -----------------------------------------------------------------------------------------
 
     def begin(
         self,
@@ -95,7 +95,8 @@ class Client:
     ) -> dict[str, Any]:
         """Begin `user_flow`: MSAL's flow with `state`, `nonce`, PKCE verifier and the `auth_uri` to go to.
 
-        `claims_challenge` is JSON text, as InteractionRequired has it. Raises ProviderUnavailable or SetupFault.
+        `claims_challenge` is JSON text, as InteractionRequired has it. Raises ProviderUnavailable or
+        SetupFault.
         """
         metadata = self.metadata(user_flow)
         asked = {*scopes, *self.provider.extra_scopes(metadata)} - ADDED_BY_MSAL
@@ -176,7 +177,7 @@ class Client:
         parameters["post_logout_redirect_uri"] = post_logout_redirect_uri
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
-    # --- Access tokens ---------------------------------------------------------------------------------------
+    # --- Access tokens --------------------------------------------------------------------------------------
 
     def cached_access_token(self, token_cache: str, account_id: str, scopes: Collection[str]) -> str | None:
         """The access token for `scopes` from the cache, unless it is about to expire. Asks nobody."""
@@ -192,8 +193,9 @@ class Client:
     ) -> AccessToken:
         """An access token for `scopes`: the cached one if it will do, else a new one for the refresh token.
 
-        With `claims_challenge`, from InteractionRequired or an API's 401, always a new one. Raises SignInRequired
-        or InteractionRequired when only the user can help; ProviderUnavailable, SetupFault, TokenRefused.
+        With `claims_challenge`, from InteractionRequired or an API's 401, always a new one. Raises
+        SignInRequired or InteractionRequired when only the user can help; ProviderUnavailable, SetupFault,
+        TokenRefused.
         """
         cached = self.cached_access_token(token_cache, account_id, scopes)
         if cached and not claims_challenge:
@@ -224,7 +226,7 @@ class Client:
         """Fetch what a token request will need besides itself. Raises ProviderUnavailable or SetupFault."""
         self.signing_keys(SIGN_IN)
 
-    # --- What is known about the provider --------------------------------------------------------------------
+    # --- What is known about the provider -------------------------------------------------------------------
 
     def metadata(self, user_flow: str) -> Mapping[str, Any]:
         """The checked metadata. Raises ProviderUnavailable or SetupFault."""
@@ -254,10 +256,10 @@ class Client:
         """The error that an OAuth error response stands for."""
         return self.provider.error_from(answer)
 
-    # --- MSAL ------------------------------------------------------------------------------------------------
+    # --- MSAL -----------------------------------------------------------------------------------------------
 
     def _beginner(self, user_flow: str) -> msal.ConfidentialClientApplication:
-        """The MSAL application that begins this user flow for everybody. A new one when the metadata is new."""
+        """The MSAL application that begins this user flow for everybody, until the metadata is fetched anew."""
         metadata = self.metadata(user_flow)
         known, application = self._beginners.get(user_flow, (None, None))
         if known is not metadata:

@@ -31,7 +31,7 @@ INSTANCE_METADATA = "http://169.254.169.254"
 
 
 class CredentialUnusable(SetupFault):
-    """A credential's file cannot be used. `path` is the file; `problem` is "unreadable", "password" or "format"."""
+    """A credential's file cannot be used. `problem` is "unreadable", "password" or "format"."""
 
     def __init__(self, detail: str, *, path: str, problem: str):
         super().__init__(detail)
@@ -90,7 +90,7 @@ class Certificate:
 
 
 class FederatedTokenFile:
-    """A token that another platform, such as Kubernetes, keeps fresh in a file. Read for each token request."""
+    """A token that another platform, such as Kubernetes, keeps fresh in a file. Read for each request."""
 
     def __init__(self, path: str | Path):
         self._path = Path(path)

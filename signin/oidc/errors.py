@@ -1,6 +1,7 @@
 """What can go wrong between the app and the provider, as exceptions that carry facts.
 
-The words that people read are chosen elsewhere. `str(error)` is for the log: it can hold what a stranger sent.
+The words that people read are chosen elsewhere. `str(error)` is for the log: it can hold what a
+stranger sent.
 """
 
 
@@ -8,8 +9,9 @@ class OidcError(Exception):
     """Signing in, or getting a token, did not work.
 
     `error` is the OAuth error; `code` is the provider's own, such as "AADB2C90118" or "AADSTS50105";
-    `correlation_id` finds the case in the provider's log; `retry_after` is in seconds; `url` is what was asked,
-    without query or userinfo; `claims` is a claims challenge (JSON text) for the next authorization request.
+    `correlation_id` finds the case in the provider's log; `retry_after` is in seconds; `url` is what was
+    asked, without query or userinfo; `claims` is a claims challenge (JSON text) for the next authorization
+    request.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class SignInRequired(OidcError):
 
 
 class InteractionRequired(SignInRequired):
-    """The user has something to do first: MFA, consent, a claims challenge. One interactive request can help."""
+    """The user has something to do: MFA, consent, a claims challenge. One interactive request can help."""
 
 
 class AccessBlocked(OidcError):

@@ -26,7 +26,8 @@ def checked_hints(given: Mapping[str, str]) -> dict[str, str]:
 def claims_challenge(www_authenticate: str) -> str | None:
     """The claims (JSON text) that an API's 401 asks for, or None.
 
-    Source: RFC 6750 section 3; Microsoft Learn, "Claims challenges, claims requests, and client capabilities".
+    Source: RFC 6750 section 3; Microsoft Learn, "Claims challenges, claims requests, and client
+    capabilities".
     """
     parameters = _bearer_parameters(www_authenticate)
     if parameters.get("error") != "insufficient_claims":
@@ -40,7 +41,7 @@ def claims_challenge(www_authenticate: str) -> str | None:
 
 
 def checked_claims(claims: str) -> str | None:
-    """`claims` if it is a JSON object that fits into a request (OpenID Connect Core section 5.5), else None."""
+    """`claims` if it is a JSON object of bearable size (OpenID Connect Core section 5.5), else None."""
     try:
         value = json.loads(claims)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Pooled HTTP connections on which every call is bounded: in time, in size, and in number.
 
-urllib3's timeouts restart with each byte that arrives, so a server can stretch an answer for as long as it likes.
-Here each connect and each read gets only the time that is left until the call's deadline.
+urllib3's timeouts restart with each byte that arrives, so a server can stretch an answer for as long as it
+likes. Here each connect and each read gets only the time that is left until the call's deadline.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import certifi
 import requests
 import urllib3
 from requests.utils import get_auth_from_url, select_proxy
@@ -99,7 +100,7 @@ class HttpClient:
         self.bulkhead = Bulkhead(most_calls)
         self._deadline = deadline
         environment = requests.Session().merge_environment_settings(ca_for, {}, None, None, None)
-        self._verify: bool | str = environment["verify"]
+        self._verify = environment["verify"]
         self._proxy: str | None = select_proxy(ca_for, environment["proxies"]) if use_proxies else None
         self._most_calls = most_calls
         self._starting = threading.Lock()
@@ -165,9 +166,8 @@ class HttpClient:
         options: dict[str, Any] = {"maxsize": self._most_calls, "ssl_context": self._ssl_context()}
         manager: urllib3.PoolManager
         if self._proxy:
-            user_and_password = ":".join(get_auth_from_url(self._proxy))
-            basic_auth = user_and_password if user_and_password != ":" else None
-            proxy_headers = urllib3.make_headers(proxy_basic_auth=basic_auth)
+            user, secret = get_auth_from_url(self._proxy)
+            proxy_headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{secret}") if user else {}
             manager = urllib3.ProxyManager(self._proxy, proxy_headers=proxy_headers, **options)
         else:
             manager = urllib3.PoolManager(**options)
@@ -177,7 +177,7 @@ class HttpClient:
     def _ssl_context(self) -> Any:
         """One for all connections: loading the certificates takes longer than a request."""
         context = create_urllib3_context()
-        bundle = self._verify if isinstance(self._verify, str) else requests.certs.where()
+        bundle = self._verify if isinstance(self._verify, str) else certifi.where()
         if os.path.isdir(bundle):  # noqa: PTH112 - as requests tells the two apart
             context.load_verify_locations(capath=bundle)
         else:
@@ -208,7 +208,7 @@ def _translated(error: Exception, deadline: float) -> HttpError:
     return HttpError(detail)
 
 
-# --- Connections that keep the deadline ----------------------------------------------------------------------
+# --- Connections that keep the deadline ---------------------------------------------------------------------
 
 
 def _time_left() -> float:
@@ -245,13 +245,13 @@ class _TimedResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any):
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach()))  # type: ignore[attr-defined]
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach()))
 
 
 class _Timed:
     """Mixed into urllib3's connections."""
 
-    response_class = _TimedResponse
+    response_class: Any = _TimedResponse
     _used_at = 0.0
 
     def _new_conn(self) -> socket.socket:

@@ -26,8 +26,8 @@ def check_id_token(
     """The claims of `id_token`, which came from the token endpoint.
 
     Everything is checked but the nonce: MSAL does that at sign-in, and a refreshed token need not have one.
-    Raises TokenRefused, whose `check` names what failed; AccessBlocked; ProviderUnavailable or SetupFault when
-    the keys cannot be had.
+    Raises TokenRefused, whose `check` names what failed; AccessBlocked; ProviderUnavailable or SetupFault
+    when the keys cannot be had.
     """
     if not isinstance(id_token, str):
         raise TokenRefused("there is no ID token", check="id_token")

@@ -171,8 +171,8 @@ class Authority:
 class _Kept(Generic[T]):
     """A fetched value, kept for LIFETIME seconds, and longer while it cannot be fetched again.
 
-    One thread fetches; the others use the stale value if there is one, or wait and share the outcome. Fetching
-    and waiting hold a slot of the bulkhead.
+    One thread fetches; the others use the stale value if there is one, or wait and share the outcome.
+    Fetching and waiting hold a slot of the bulkhead.
     """
 
     def __init__(self, fetch: Callable[[], T], bulkhead: Bulkhead):
@@ -287,7 +287,7 @@ def _is_plain(url: str) -> bool:
 
 
 def _signing_key(member: object) -> SigningKey | None:
-    """The key in a member of a JWK set. None for a key that is not for signing with RS256, or is malformed."""
+    """The key in a member of a JWK set. None for a malformed key, or one that does not sign with RS256."""
     if not isinstance(member, dict) or member.get("kty") != "RSA" or member.get("use", "sig") != "sig":
         return None
     try:

@@ -1,8 +1,8 @@
 """The tokens that a session keeps: MSAL's token cache as JSON, and which scopes were granted.
 
-MSAL's format keeps members that it does not know, so this adds one: GRANTED maps the scopes that were asked for
-to those that were granted, where that was fewer. Without it every call would ask the provider again, because no
-cached token covers what is asked for.
+MSAL's format keeps members that it does not know, so this adds one: GRANTED maps the scopes that were asked
+for to those that were granted, where that was fewer. Without it every call would ask the provider again,
+because no cached token covers what is asked for.
 """
 
 import json
@@ -50,8 +50,8 @@ def access_token(
 ) -> str | None:
     """A cached access token that will do for `scopes`, read from the JSON without building MSAL's objects.
 
-    It covers the scopes, or what was granted of them, and belongs to the same API: `resource` tells which API a
-    scope belongs to.
+    It covers the scopes, or what was granted of them, and belongs to the same API: `resource` tells which API
+    a scope belongs to.
     """
     cache = json.loads(serialized) if serialized else {}
     granted = cache.get(GRANTED, {}).get(_joined(scopes))

@@ -38,8 +38,8 @@ class Transport:
     def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], **_: Any) -> Answer:
         """Send a token request.
 
-        Raises ProviderUnavailable unless the answer is a JSON object whose access token, where there is one, can
-        stand in a header (RFC 6750 section 2.1).
+        Raises ProviderUnavailable unless the answer is a JSON object whose access token, where there is one,
+        can stand in a header (RFC 6750 section 2.1).
         """
         headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         response = ask(self._http, "POST", url, body=urlencode(data).encode(), headers=headers)

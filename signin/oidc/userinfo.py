@@ -17,8 +17,8 @@ def with_userinfo(
 ) -> dict[str, Any]:
     """`claims`, and what userinfo adds to them. What the ID token says is never replaced.
 
-    Without an answer the user is signed in all the same. Raises TokenRefused when the answer is about somebody
-    else (section 5.3.2).
+    Without an answer the user is signed in all the same. Raises TokenRefused when the answer is about
+    somebody else (section 5.3.2).
     """
     endpoint = metadata.get("userinfo_endpoint")
     if not endpoint or not access_token:

@@ -79,7 +79,7 @@ class Provider:
         return f"{self.authority(user_flow)}/v2.0/.well-known/openid-configuration"
 
     def msal_arguments(self, user_flow: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """What MSAL is told. It fetches nothing from `authority`: the metadata comes from this package's cache."""
+        """What MSAL is told. It sends no request to `authority`: it gets the metadata from our cache."""
         return {"authority": self.authority(user_flow), "client_capabilities": list(self.client_capabilities)}
 
     def endpoint_hosts(self, issuer: str) -> frozenset[str] | None:

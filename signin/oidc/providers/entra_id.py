@@ -1,4 +1,7 @@
-"""Entra ID, for the users of one tenant or of many. Source: Microsoft Learn, "Access tokens", "Validate the issuer"."""
+"""Entra ID, for the users of one tenant or of many.
+
+Source: Microsoft Learn, "Access tokens in the Microsoft identity platform", "Validate the issuer".
+"""
 
 import re
 from collections.abc import Collection, Mapping
@@ -44,7 +47,10 @@ class _Entra(Microsoft):
 
 
 class EntraID(_Entra):
-    """One tenant: `authority` is https://login.microsoftonline.com/{tenant id or domain}. Raises ValueError."""
+    """One tenant: `authority` is https://login.microsoftonline.com/{tenant id or domain}.
+
+    Raises ValueError.
+    """
 
     name = "Microsoft Entra ID"
 
@@ -65,8 +71,8 @@ class EntraID(_Entra):
 class EntraIDManyTenants(_Entra):
     """Many tenants: `authority` is https://login.microsoftonline.com/organizations, /common or /consumers.
 
-    `allowed_tenants` holds tenant ids; None, or "*" among them, admits any organization. Personal accounts are
-    only admitted by their own tenant id, 9188040d-6c67-4c5b-b112-36a304b66dad. Raises ValueError.
+    `allowed_tenants` holds tenant ids; None, or "*" among them, admits any organization. Personal accounts
+    are only admitted by their own tenant id, 9188040d-6c67-4c5b-b112-36a304b66dad. Raises ValueError.
     """
 
     name = "Microsoft Entra ID"

@@ -14,8 +14,8 @@ CIAM = ".ciamlogin.com"
 class ExternalID(Microsoft):
     """An external tenant.
 
-    `authority` is https://contoso.ciamlogin.com, also with /{tenant id} or /contoso.onmicrosoft.com; or, for an
-    own URL domain, https://login.contoso.com/{tenant id}. Source: Microsoft Learn, "Custom URL domains in
+    `authority` is https://contoso.ciamlogin.com, also with /{tenant id} or /contoso.onmicrosoft.com; or, for
+    an own URL domain, https://login.contoso.com/{tenant id}. Source: Microsoft Learn, "Custom URL domains in
     external tenants". Raises ValueError.
     """
 

@@ -1,4 +1,7 @@
-"""What Entra ID and Entra External ID have in common. Source: Microsoft Learn, "ID token claims reference"."""
+"""What Entra ID and Entra External ID have in common.
+
+Source: Microsoft Learn, "ID token claims reference".
+"""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +20,8 @@ from ..errors import (
 )
 from .base import GUID, ErrorClasses, Provider
 
-# Microsoft Learn, "Microsoft Entra authentication and authorization error codes". Microsoft changes the numbers,
-# so they only classify what `error` and `claims` leave open.
+# Microsoft Learn, "Microsoft Entra authentication and authorization error codes". Microsoft changes the
+# numbers, so they only classify what `error` and `claims` leave open.
 AADSTS_ERRORS: ErrorClasses = MappingProxyType(
     {
         "AADSTS16000": AccessBlocked,  # account not in this tenant
@@ -107,12 +110,12 @@ class Microsoft(Provider):
     def sign_out_parameters(
         self, client_id: str, id_token: str | None, claims: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Microsoft Learn, "OpenID Connect on the Microsoft identity platform", documents `logout_hint` only."""
+        """Only `logout_hint` is documented: "OpenID Connect on the Microsoft identity platform"."""
         login_hint = claims.get("login_hint")  # an optional claim
         return {"logout_hint": login_hint} if isinstance(login_hint, str) and login_hint else {}
 
     def resource(self, scope: str) -> str:
-        # `api://{client id}/name` and `{client id}/name` are the same scope; a bare name is Microsoft Graph's.
+        # `api://{client id}/name` and `{client id}/name` are one scope. A bare name is Microsoft Graph's.
         resource = scope.rpartition("/")[0].lower().rstrip("/")
         if re.fullmatch(GUID, scope):
             resource = scope.lower()
