@@ -3,20 +3,20 @@
 A sign-in alone creates records, under a new id. Later requests may replace a record but never create one, so
 sign-out always wins over requests that are still under way.
 
-Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore each session has a
-third record that says what came after it. It is created once and never changed: either by the sign-in that replaces
-the session, with the id of the new session in it (a successor), or by the sign-out, which marks the end (a
-tombstone). `Store.create` lets exactly one of them in:
+Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore each session
+has a third record that says what came after it. It is created once and never changed: either by the sign-in
+that replaces the session, with the id of the new session in it (a successor), or by the sign-out, which marks
+the end (a tombstone). `Store.create` lets exactly one of them in:
 
-- The sign-out is first. The sign-in finds the tombstone when it creates its successor, deletes the session that it
-  has written, and raises SessionEnded. Nobody has seen that session's id.
-- The sign-in is first. The sign-out finds the successor and ends that session in the same way, and so on to the end
-  of the chain.
+- The sign-out is first. The sign-in finds the tombstone when it creates its successor, deletes the session
+  that it has written, and raises SessionEnded. Nobody has seen that session's id.
+- The sign-in is first. The sign-out finds the successor and ends that session in the same way, and so on to
+  the end of the chain.
 - Two sign-ins meet. The second finds the first's successor, deletes its own session and takes the first's.
 
-A sign-in writes its session before the successor, so a successor whose session is gone has been signed out (its
-tombstone may be just on its way). None of this needs a lock, and the outcome does not depend on whether the
-presented session still had records.
+A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
+(its tombstone may be just on its way). None of this needs a lock, and the outcome does not depend on whether
+the presented session still had records.
 """
 
 import logging
@@ -47,7 +47,7 @@ class SessionEnded(Exception):
 
 
 class Records:
-    """`idle` and `absolute` are the lifetimes in seconds. Every method raises StoreError when the store fails."""
+    """`idle` and `absolute` are lifetimes in seconds. Every method raises StoreError when the store fails."""
 
     def __init__(self, store: Store, seal: Seal, *, idle: int, absolute: int):
         self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
@@ -56,9 +56,9 @@ class Records:
     def start(self, data: dict[str, Any], tokens: str, *, presented: str | None) -> str:
         """Make a session and return its new id; `data` says when it `started`, in seconds since the epoch.
 
-        `presented` is the id that the browser sent. The new session replaces that one. If another tab with the same
-        `account_id` has just replaced it, return that tab's session. Raises SessionEnded if the user has signed out
-        of it, or if somebody else has signed in instead.
+        `presented` is the id that the browser sent. The new session replaces that one. If another tab with
+        the same `account_id` has just replaced it, return that tab's session. Raises SessionEnded if the user
+        has signed out of it, or if somebody else has signed in instead.
         """
         if not presented or not SESSION_ID.fullmatch(presented):
             return self._create(data, tokens)
@@ -107,7 +107,7 @@ class Records:
         return self._store.replace(name, self._seal.seal(name, tokens).encode(), self._time_left(data))
 
     def lock_tokens(self, session_id: str, *, patience: float) -> AbstractContextManager[None]:
-        """Held while tokens are refreshed, so that one of several parallel requests redeems the refresh token.
+        """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token.
 
         Raises LockTimeout after waiting for `patience` seconds.
         """
@@ -116,8 +116,8 @@ class Records:
     def sign_out(self, session_ids: Iterable[str]) -> None:
         """End these sessions for good, and those that sign-ins under way have put in their place.
 
-        Ignores ids that are malformed, and all but the first few. Raises StoreError if a session may still be there;
-        everything that can be deleted has been deleted then.
+        Ignores ids that are malformed, and all but the first few. Raises StoreError if a session may still be
+        there; everything that can be deleted has been deleted then.
         """
         well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
         ids = list(dict.fromkeys(well_formed))[:MOST_SIGN_OUTS]
@@ -174,9 +174,7 @@ class Records:
             yield session_id
 
     def _replaced_by_another_tab(self, presented: str, account_id: str) -> str:
-        last = None
-        for last in self._successors(presented):
-            pass
+        *_, last = [None, *self._successors(presented)]
         found = self.read(last) if last else None
         if last is None or found is None or found["account_id"] != account_id:
             raise SessionEnded("the session that this sign-in was to replace has ended")
@@ -190,7 +188,8 @@ class Records:
             if self._store.create(name, ENDED, AFTERLIFE):
                 return None
         except StoreError as error:
-            # A full store takes no tombstone, and no sign-in either. It can still have a successor to be ended.
+            # A full store takes no tombstone, and no sign-in either. It can still have a successor to be
+            # ended.
             log.warning("a sign-out could not be recorded: %s", error)
         try:
             _check_time(deadline)

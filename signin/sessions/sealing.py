@@ -19,15 +19,15 @@ TIME, NONCE = 8, 12  # bytes in front of the ciphertext
 class Seal:
     """Authenticated encryption under the first of `keys`. The others still open what they have sealed.
 
-    AES-GCM takes half of Fernet's time, and every page opens a record. Its nonces are random: by NIST SP 800-38D
-    (section 8.3) one key is good for 2**32 messages, which is 136 years of one message a second.
+    AES-GCM takes half of Fernet's time, and every page opens a record. Its nonces are random: by NIST SP
+    800-38D (section 8.3) one key is good for 2**32 messages, which is 136 years of one message a second.
     """
 
     def __init__(self, keys: Sequence[str]):
         self._ciphers = [AESGCM(_derived(key)) for key in keys]
 
     def seal(self, name: str, value: Any) -> str:
-        """Encrypt `value` (anything that JSON can hold), to be opened under this `name` only. Printable ASCII."""
+        """Encrypt `value`, which JSON can hold, to be opened under this `name` only. Printable ASCII."""
         sealed_at, nonce = int(time.time()).to_bytes(TIME, "big"), os.urandom(NONCE)
         text = json.dumps(value, separators=(",", ":")).encode()
         ciphertext = self._ciphers[0].encrypt(nonce, text, sealed_at + name.encode())
@@ -45,7 +45,8 @@ class Seal:
         sealed_at, nonce, ciphertext = raw[:TIME], raw[TIME : TIME + NONCE], raw[TIME + NONCE :]
         if len(nonce) < NONCE:
             return None
-        if max_age is not None and not -CLOCK_SKEW <= time.time() - int.from_bytes(sealed_at, "big") <= max_age:
+        age = time.time() - int.from_bytes(sealed_at, "big")
+        if max_age is not None and not -CLOCK_SKEW <= age <= max_age:
             return None
         bound_to = sealed_at + name.encode()
         for cipher in self._ciphers:

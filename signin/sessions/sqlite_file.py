@@ -22,7 +22,7 @@ class SqliteFile:
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / "sessions.sqlite3"
-        self.beside = [f"{self.path}-wal", f"{self.path}-shm"]
+        self._beside = [f"{self.path}-wal", f"{self.path}-shm"]
 
     def identity(self) -> Identity | None:
         """Tells a file that was deleted or replaced from the one that is there now. None if there is none."""
@@ -39,26 +39,28 @@ class SqliteFile:
         with self._folder_lock():
             if not self.path.exists():
                 self._make_file()
-        for path in (self.path, *map(Path, self.beside)):
+        for path in (self.path, *map(Path, self._beside)):
             if path.exists() and path.stat().st_mode & 0o077:
                 path.chmod(0o600)
 
+    def beside(self) -> dict[str, Identity]:
+        """The write-ahead log and its index, by path."""
+        found = ((path, _identity(path)) for path in self._beside)
+        return {path: identity for path, identity in found if identity}
+
     def forget(self, beside: dict[str, Identity]) -> None:
-        """Remove the log and index of a database that was replaced: SQLite would apply them to the new one."""
+        """Remove the log and index of a replaced database: SQLite would apply them to the new one."""
         with self._folder_lock():
             for path, identity in beside.items():
                 if _identity(path) == identity:
                     Path(path).unlink()
 
-    def identities_beside(self) -> dict[str, Identity]:
-        found = ((path, _identity(path)) for path in self.beside)
-        return {path: identity for path, identity in found if identity}
-
     def _make_file(self) -> None:
         # What is left of a deleted database would be applied to the new one.
-        for path in self.beside:
+        for path in self._beside:
             Path(path).unlink(missing_ok=True)
-        # Made beside and renamed: a thread that closes a file loses the locks that SQLite holds on it in others.
+        # Made beside and renamed: a thread that closes a file loses the locks that SQLite holds on it in
+        # others.
         new = self.folder / f"new-{os.getpid()}"
         os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))
         new.replace(self.path)

@@ -8,7 +8,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -36,20 +36,21 @@ PURGE = "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expir
 class Connection(NamedTuple):
     sqlite: sqlite3.Connection
     file: Identity
+    beside: dict[str, Identity]  # its write-ahead log and index
     process: int
 
 
 class SqliteStore:
     """A Store in `folder`. Raises StoreUnusable when it cannot be made there.
 
-    If the file is deleted or replaced while the app runs, every connection moves to the file that is there now.
+    If the file is deleted or replaced while the app runs, every connection moves to the file that is there
+    now.
     """
 
     def __init__(self, folder: Path):
         self._file = SqliteFile(folder)
         self._creations = itertools.count()
         self._idle: list[Connection] = []
-        self._beside: dict[Identity, dict[str, Identity]] = {}
         weakref.finalize(self, _close_all, self._idle)
         try:
             self._file.make()
@@ -72,7 +73,7 @@ class SqliteStore:
             log.warning("an expired record could not be deleted: %s", error)
         return None
 
-    def create(self, name: str, value: bytes, seconds: int) -> bool:
+    def create(self, name: str, value: bytes, seconds: float) -> bool:
         now = time.time()
         if next(self._creations) % PURGE_EVERY == 0:
             self._run(PURGE, now, PURGE_LIMIT)
@@ -111,12 +112,16 @@ class SqliteStore:
     def _run(self, statement: str, *values: Any) -> tuple[Any, int]:
         """The first row, and the number of rows changed."""
         try:
-            connection = self._connection()
-            try:
-                cursor = connection.sqlite.execute(statement, values)
-                return cursor.fetchone(), cursor.rowcount
-            finally:
-                self._idle.append(connection)
+            while True:
+                connection = self._connection()
+                try:
+                    cursor = connection.sqlite.execute(statement, values)
+                    return cursor.fetchone(), cursor.rowcount
+                except sqlite3.Error:
+                    if self._file.identity() == connection.file:
+                        raise  # else the file was deleted just now, and another connection will do
+                finally:
+                    self._idle.append(connection)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"SQLite: {error}") from error
 
@@ -132,41 +137,45 @@ class SqliteStore:
             elif connection.file == file:
                 return connection
             else:
-                connection.sqlite.close()
+                self._leave(connection, file)
+
+    def _leave(self, connection: Connection, file: Identity | None) -> None:
+        """Close a connection to a file that was deleted or replaced."""
+        if file is not None:  # before closing: an inode number that is in use is not given to a new file
+            self._file.forget(connection.beside)
+        connection.sqlite.close()
 
     def _connect(self) -> Connection:
+        """Open a connection to the file that is there. Make the file if there is none."""
         for _ in range(MOST_REPLACEMENTS):
             file = self._file.identity()
             if file is None:
                 log.warning("%s is gone: a new one is made", self._file.path)
-                self._file.make()
+                with suppress(FileNotFoundError):  # the folder has vanished again
+                    self._file.make()
                 continue
-            for replaced in [known for known in self._beside if known != file]:
-                self._file.forget(self._beside.pop(replaced, {}))
-            sqlite = self._open()
-            if sqlite is None:
+            try:
+                sqlite = self._open()
+            except sqlite3.Error:
+                if self._file.identity() == file:
+                    raise
                 continue
-            beside = self._file.identities_beside()
+            connection = Connection(sqlite, file, self._file.beside(), os.getpid())
             if self._file.identity() == file:
-                self._beside[file] = beside
-                return Connection(sqlite, file, os.getpid())
+                return connection
             sqlite.close()
         raise OSError(f"{self._file.path} keeps being replaced")
 
-    def _open(self) -> sqlite3.Connection | None:
-        """A connection to the file that is there. It does not make one: only SqliteFile does, under its lock."""
+    def _open(self) -> sqlite3.Connection:
+        # mode=rw does not make a file. Only SqliteFile does, under its lock.
         uri = f"file:{quote(str(self._file.path.absolute()))}?mode=rw"
-        try:
-            sqlite = sqlite3.connect(
-                uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.OperationalError:
-            if self._file.identity() is None:
-                return None
-            raise
+        sqlite = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
             _write_ahead(sqlite)
-            # A sign-out that was answered must survive a power failure, or the old cookie opens the session again.
+            # A sign-out that was answered must survive a power failure, or the old cookie opens the session
+            # again.
             sqlite.execute("PRAGMA synchronous = FULL")
             for statement in SCHEMA:
                 sqlite.execute(statement)
@@ -177,11 +186,13 @@ class SqliteStore:
         return sqlite
 
 
-_of_other_processes: list[Connection] = []  # closing them here would end the locks of the process they belong to
+_of_other_processes: list[
+    Connection
+] = []  # closing them here would end the locks of the process they belong to
 
 
 def _write_ahead(sqlite: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log. SQLite does not wait for another process that does so at the same time."""
+    """Switch to the write-ahead log. SQLite does not wait for another process that does so just now."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

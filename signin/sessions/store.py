@@ -23,8 +23,8 @@ class LockTimeout(StoreError):
 class Store(Protocol):
     """Values by name, each with a lifetime. Safe for many threads and processes.
 
-    Names that have the same text in braces belong together (`session:{abc}`, `tokens:{abc}`). Every method raises
-    StoreError when the store fails.
+    Names that have the same text in braces belong together (`session:{abc}`, `tokens:{abc}`). Every method
+    raises StoreError when the store fails.
     """
 
     def get(self, name: str) -> bytes | None: ...
