@@ -116,12 +116,13 @@ def cancelled(pending: PendingFlow) -> ResponseReturnValue:
 # --- Call a web API -------------------------------------------------------------------------------
 
 if settings.endpoint:
+    endpoint = settings.endpoint
 
     @app.get("/call_downstream_api")
     @sign_in_required(scopes=settings.scope)
     def call_downstream_api() -> ResponseReturnValue:
         """Call the web API for the user and show its answer."""
-        answer = call_api(settings.endpoint, scopes=settings.scope)
+        answer = call_api(endpoint, scopes=settings.scope)
         return page("api.html", answer.page_status, answer=answer)
 
 

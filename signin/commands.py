@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import click
@@ -69,27 +70,27 @@ def _findings(parts: Engine) -> Iterator[Finding]:
     """Check the registration, each user flow, the clock, the credential, the session store and the API."""
     scope = " ".join(parts.settings.scope) or "none"
     yield Finding("settings", True, f"complete and well-formed; scope: {scope}")
-    yield _finding(parts, "redirect URI", lambda: _redirect_uri(parts))
-    user_flows = sorted(parts.client.user_flows, key=lambda user_flow: user_flow != SIGN_IN)
+    yield _finding(parts, "redirect URI", partial(_redirect_uri, parts))
+    names = {flow: parts.client.provider.user_flow_name(flow) for flow in _sign_in_first(parts)}
     metadata = {}
-    for user_flow in user_flows:
-        name = parts.client.provider.user_flow_name(user_flow)
-        metadata[user_flow] = _finding(
-            parts, f"user flow {name}", lambda flow=user_flow: _metadata(parts, flow)
-        )
+    for user_flow, name in names.items():
+        metadata[user_flow] = _finding(parts, f"user flow {name}", partial(_metadata, parts, user_flow))
         yield metadata[user_flow]
-    for user_flow in user_flows:
+    for user_flow, name in names.items():
         if metadata[user_flow].ok:
-            name = parts.client.provider.user_flow_name(user_flow)
-            yield _finding(parts, f"sign-in request to {name}", lambda flow=user_flow: _request(parts, flow))
+            yield _finding(parts, f"sign-in request to {name}", partial(_request, parts, user_flow))
     if metadata[SIGN_IN].ok:
-        yield _finding(parts, "clock", lambda: _clock(parts))
-        yield _finding(parts, "client credential", lambda: _credential(parts))
+        yield _finding(parts, "clock", partial(_clock, parts))
+        yield _finding(parts, "client credential", partial(_credential, parts))
     else:
         yield Finding("clock and client credential", False, "not checked: they need the sign-in user flow")
-    yield _finding(parts, "session store", lambda: _store(parts))
+    yield _finding(parts, "session store", partial(_store, parts))
     if parts.settings.endpoint:
-        yield _finding(parts, "web API", lambda: _api(parts))
+        yield _finding(parts, "web API", partial(_api, parts))
+
+
+def _sign_in_first(parts: Engine) -> list[str]:
+    return sorted(parts.client.user_flows, key=lambda user_flow: (user_flow != SIGN_IN, user_flow))
 
 
 def _finding(parts: Engine, what: str, check: Callable[[], str]) -> Finding:
@@ -155,7 +156,7 @@ def _credential(parts: Engine) -> str:
     refusal = parts.client.redeem_made_up_code(SIGN_IN)
     if isinstance(refusal, SetupFault):
         raise refusal
-    ends = parts.client.credential_ends
+    ends = parts.client.credential.ends
     return f"not refused; the certificate ends on {ends:%Y-%m-%d}" if ends else "not refused"
 
 

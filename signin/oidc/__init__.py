@@ -1,6 +1,15 @@
 """The app's side of OpenID Connect. Knows nothing of Flask, of pages, or of where sessions are kept."""
 
-from .claims import MEANINGS, PROTOCOL_CLAIMS, described, display_name, email, printable, short
+from .claims import (
+    AUTHORIZATION_CLAIMS,
+    MEANINGS,
+    PROTOCOL_CLAIMS,
+    described,
+    display_name,
+    email,
+    printable,
+    short,
+)
 from .client import AccessToken, Client, SignIn
 from .credentials import (
     Certificate,
@@ -52,6 +61,7 @@ from .providers import (
 )
 
 __all__ = [
+    "AUTHORIZATION_CLAIMS",
     "CLOCK_SKEW",
     "EDIT_PROFILE",
     "MEANINGS",

@@ -76,6 +76,9 @@ PROTOCOL_CLAIMS = frozenset(
     | {"at_hash", "c_hash", "sid", "rh", "uti", "aio"}
 )
 
+# What a user may do. An edited profile never changes these.
+AUTHORIZATION_CLAIMS = frozenset({"roles", "groups", "hasgroups", "wids", "acct"})
+
 TIMES = frozenset({"exp", "nbf", "iat", "auth_time", "updated_at"})
 NO_NAME = "(no name)"
 GUID_NAME = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@.*)?")

@@ -17,7 +17,15 @@ import msal
 from . import token_cache as tokens
 from .claims import short
 from .credentials import Credential
-from .errors import OidcError, ProviderUnavailable, ResponseRefused, SetupFault, SignInRequired, TokenRefused
+from .errors import (
+    InteractionRequired,
+    OidcError,
+    ProviderUnavailable,
+    ResponseRefused,
+    SetupFault,
+    SignInRequired,
+    TokenRefused,
+)
 from .hints import checked_claims
 from .http_client import HttpClient
 from .id_token import CLOCK_SKEW, check_id_token
@@ -70,7 +78,7 @@ class Client:
         self.redirect_uri = redirect_uri
         self.user_flows = provider.user_flows
         self.http = HttpClient(provider.name, ca_for=provider.authority_url)
-        self._credential = credential
+        self.credential = credential
         self._authorities: dict[str, Authority] = {}
         by_url: dict[str, Authority] = {}
         for user_flow in provider.user_flows:
@@ -203,7 +211,10 @@ class Client:
         cache = TokenCache(token_cache)
         result = self._refresh(cache, account_id, scopes, claims_challenge)
         if "error" in result:
-            raise self.error_from(result)
+            error = self.error_from(result)
+            if isinstance(error, InteractionRequired):
+                error.scopes = tuple(scopes)
+            raise error
         claims = None
         if "id_token" in result:
             claims = check_id_token(
@@ -272,7 +283,7 @@ class Client:
         authority = self._authorities[user_flow]
         return msal.ConfidentialClientApplication(
             self.client_id,
-            client_credential=self._credential.client_credential,
+            client_credential=self.credential.client_credential,
             token_cache=cache,
             http_client=Transport(authority, self.http),
             instance_discovery=False,  # the authority is configured, and own domains are unknown to Microsoft

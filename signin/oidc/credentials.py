@@ -46,9 +46,15 @@ class Credential(Protocol):
     def client_credential(self) -> str | dict[str, Any]:
         """The argument of this name for MSAL."""
 
+    @property
+    def ends(self) -> datetime | None:
+        """When the credential ends, in UTC, if that is known."""
+
 
 class ClientSecret:
     """A client secret. MSAL sends it in the body, never by HTTP Basic. Raises ValueError for an empty one."""
+
+    ends: datetime | None = None
 
     def __init__(self, secret: str):
         if not secret:
@@ -68,7 +74,7 @@ class Certificate:
     def __init__(self, path: str | Path, password: str | None = None):
         self._key, certificate = _load(Path(path), password.encode() if password else None)
         self._thumbprint = base64url_encode(certificate.fingerprint(hashes.SHA256())).decode()
-        self.ends: datetime = _end(certificate)
+        self.ends: datetime | None = _end(certificate)
         self.client_credential: dict[str, Any] = {"client_assertion": self._assertion}
 
     def _assertion(self, context: Mapping[str, str]) -> str:
@@ -92,6 +98,8 @@ class Certificate:
 class FederatedTokenFile:
     """A token that another platform, such as Kubernetes, keeps fresh in a file. Read for each request."""
 
+    ends: datetime | None = None
+
     def __init__(self, path: str | Path):
         self._path = Path(path)
         self.client_credential: dict[str, Any] = {"client_assertion": self._assertion}
@@ -110,6 +118,8 @@ class FederatedTokenFile:
 
 class ManagedIdentity:
     """A user-assigned managed identity, as a federated credential of the app registration."""
+
+    ends: datetime | None = None
 
     def __init__(self, client_id: str, resource: str = TOKEN_EXCHANGE):
         self._resource = resource

@@ -59,7 +59,12 @@ class SignInRequired(OidcError):
 
 
 class InteractionRequired(SignInRequired):
-    """The user has something to do: MFA, consent, a claims challenge. One interactive request can help."""
+    """The user has something to do: MFA, consent, a claims challenge. One interactive request can help.
+
+    `scopes` are those that the token was asked for.
+    """
+
+    scopes: tuple[str, ...] = ()
 
 
 class AccessBlocked(OidcError):

@@ -17,10 +17,10 @@ from signin.sessions import SessionEnded
 
 from .api import ApiAnswer, access_token, call_api
 from .application import SignInApp, serve
-from .errors import AccountMismatch, FlowLost
+from .exceptions import AccountMismatch, FlowLost
+from .fetch_metadata import came_from_this_site
 from .guards import (
     ask_first,
-    came_from_this_site,
     people_only,
     show_sign_in_page,
     sign_in_required,

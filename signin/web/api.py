@@ -4,11 +4,12 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from signin.oidc import (
     HttpError,
+    HttpOverloaded,
     HttpTimeout,
     Response,
     SignInRequired,
@@ -99,7 +100,7 @@ class ApiAnswer:
 
 def call_api(
     url: str,
-    scopes: Iterable[str],
+    scopes: Collection[str],
     method: str = "GET",
     *,
     body: object = None,
@@ -127,9 +128,8 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         sent["Content-Type"] = "application/json"
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
-    http = engine().api_http
     try:
-        response = http.request(method, url, body=content, headers=sent)
+        response = engine().api_http.request(method, url, body=content, headers=sent)
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)
@@ -141,7 +141,7 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
     return answer
 
 
-def access_token(scopes: Iterable[str], *, claims_challenge: str | None = None) -> str:
+def access_token(scopes: Collection[str], *, claims_challenge: str | None = None) -> str:
     """An access token for the signed-in user and these scopes of one API.
 
     Of parallel requests one refreshes the token. A few wait and share the outcome, the others get TooBusy.
@@ -177,7 +177,7 @@ def access_token(scopes: Iterable[str], *, claims_challenge: str | None = None) 
 
     try:
         # Waiting holds a thread as a call does, so it takes a slot of the bulkhead too.
-        with parts.client.bulkhead:
+        with parts.client.http.bulkhead:
             return parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
-    except (LockTimeout, TooManyWaiting) as error:
+    except (HttpOverloaded, LockTimeout, TooManyWaiting) as error:
         raise TooBusy("too many requests wait for this session's tokens") from error

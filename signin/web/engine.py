@@ -80,13 +80,13 @@ class Engine:
     client: Client
     records: Records
     seal: Seal
-    api_http: HttpClient | None
+    api_http: HttpClient
     cookies: Cookies
     refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
 
 
 def make_engine(settings: app_config.Settings, store: Store) -> Engine:
-    """Put the parts together for these settings. Raises CredentialError for an unusable credential."""
+    """Put the parts together for these settings. Raises CredentialUnusable for an unusable credential."""
     seal = Seal([settings.secret_key, *settings.secret_key_fallbacks])
     idle, absolute = settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
     return Engine(
@@ -94,7 +94,7 @@ def make_engine(settings: app_config.Settings, store: Store) -> Engine:
         client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
-        api_http=HttpClient("web API", ca_for=settings.endpoint) if settings.endpoint else None,
+        api_http=HttpClient("web API", ca_for=settings.endpoint or settings.origin),
         cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
     )
 

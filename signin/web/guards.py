@@ -1,7 +1,7 @@
 """Who may see a page: decorators for views."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
 from flask import jsonify, request, url_for
@@ -26,8 +26,8 @@ View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 @overload
 def sign_in_required(view: View) -> View: ...
 @overload
-def sign_in_required(*, scopes: Iterable[str] = ()) -> Callable[[View], View]: ...
-def sign_in_required(view: View | None = None, *, scopes: Iterable[str] = ()) -> Any:
+def sign_in_required(*, scopes: Collection[str] = ()) -> Callable[[View], View]: ...
+def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) -> Any:
     """Let signed-in users see a view. Others sign in first and come back to it.
 
     With `scopes`, the user also has an access token for them before the view runs. A script gets a 401 with

@@ -86,7 +86,7 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
 
 def _security_headers(parts: Engine) -> dict[str, str]:
     # Signing out submits a form, and the response redirects to the sign-in service.
-    form_action = " ".join(["'self'", *parts.client.provider.form_action_sources])
+    form_action = " ".join(["'self'", *parts.client.provider.browser_origins])
     policy = CONTENT_SECURITY_POLICY | {"form-action": form_action}
     headers = {
         "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),

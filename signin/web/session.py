@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 STORE_PAUSE = 1.0  # seconds after a failure of the store in which no request waits for it again
 
 
-class Session(ServerSideSession):
+class Session(ServerSideSession):  # type: ignore[misc]
     """A session, and what has become of it during this request."""
 
     started = False  # by this request
@@ -27,7 +27,7 @@ class Session(ServerSideSession):
     unavailable = False  # the store did not answer, so it is unknown whether somebody is signed in
 
 
-class SessionInterface(ServerSideSessionInterface):
+class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
     """Flask-Session on the records. Views start and end sessions; other changes are saved afterwards."""
 
     session_class = Session

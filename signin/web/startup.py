@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn
 
 import app_config
-from signin.oidc import CredentialError
+from signin.oidc import CredentialUnusable
 from signin.sessions import StoreUnusable, open_store
 
 from .engine import Engine, make_engine
@@ -25,7 +25,7 @@ def prepare() -> Engine:
         _stop("session store", str(error))
     try:
         return make_engine(settings, store)
-    except CredentialError as error:
+    except CredentialUnusable as error:
         _stop("credential", str(error))
 
 

@@ -6,7 +6,7 @@ worker can complete it, and the server stores nothing for strangers.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ def begin_user_flow(
     notice: str = "signed_in",
     *,
     hints: Mapping[str, str] | None = None,
-    scopes: Iterable[str] | None = None,
+    scopes: Collection[str] | None = None,
     claims_challenge: str | None = None,
 ) -> Response:
     """Send the browser to a user flow of the sign-in service.

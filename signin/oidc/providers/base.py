@@ -74,6 +74,10 @@ class Provider:
         """The authority URL at which this user flow takes place."""
         return self.authority_url
 
+    def user_flow_name(self, user_flow: str) -> str:
+        """The provider's own name for a user flow."""
+        return user_flow.replace("_", "-")
+
     def metadata_url(self, user_flow: str) -> str:
         """OpenID Connect Discovery section 4."""
         return f"{self.authority(user_flow)}/v2.0/.well-known/openid-configuration"
