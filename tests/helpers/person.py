@@ -8,6 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.helpers.tenant import Tenant
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",
@@ -34,7 +36,7 @@ def open_chromium() -> Iterator[Browser]:
 class Person:
     """Somebody at a browser that has been nowhere yet. `page` is the tab they look at."""
 
-    def __init__(self, context: BrowserContext, app_url: str, tenant: object):
+    def __init__(self, context: BrowserContext, app_url: str, tenant: Tenant):
         self.context, self.app_url, self.tenant = context, app_url, tenant
         self.complaints: list[str] = []
         self._hosts = {urlsplit(url).netloc for url in (app_url, tenant.url)}
@@ -92,11 +94,6 @@ class Person:
         with self.page.expect_navigation():
             self.page.locator(f"#{button}").click()
         return self
-
-    def account(self, email: str, **details: str) -> str:
-        """Make an account with PASSWORD at the tenant; its e-mail address."""
-        self.tenant.control("POST", "accounts", **{"email": email, "password": PASSWORD} | details)
-        return email
 
     def sign_in(self, email: str, password: str = PASSWORD) -> "Person":
         """Sign in from the home page."""

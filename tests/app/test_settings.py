@@ -1,17 +1,47 @@
 """The settings: what is read, from where, and what is said when something is wrong."""
 
+import itertools
+import json
 import os
+import pickle
 import re
+import secrets
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
-from dataclasses import fields
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from email.utils import formatdate
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
 
+import jwt
 import pytest
+import requests
 
-import app_config
-from b2c import MEANINGS
-from tests.conftest import ROOT
+from local_tenant import LocalTenant
+from tests.app.conftest import Visit
+from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.browser import (
+    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+)
+from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
+from tests.helpers.processes import ROOT, Redis, free_port, program
+from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
+from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
+from tests.helpers.waiting import clock_at, wait_until
+
+
 
 GOOD = {
     "B2C_TENANT_NAME": "contoso",
@@ -20,10 +50,12 @@ GOOD = {
     "SIGNUPSIGNIN_USER_FLOW": "B2C_1_signupsignin1",
     "SECRET_KEY": "k" * 32,
 }
-API = {"ENDPOINT": "https://localhost:6000/hello", "SCOPE": "https://contoso.onmicrosoft.com/api/read"}
 
 
-def test_the_required_settings_are_enough():
+API = "https://localtenant.onmicrosoft.com/tasks-api"
+
+
+def test_the_required_settings_are_enough() -> None:
     settings = app_config.read(GOOD)
 
     assert settings.redirect_uri == "http://localhost:5000/getAToken"
@@ -32,12 +64,12 @@ def test_the_required_settings_are_enough():
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_missing_required_setting_is_named(name):
+def test_a_missing_required_setting_is_named(name: str) -> None:
     with pytest.raises(app_config.ConfigError, match=f"{name} is missing"):
         app_config.read(GOOD | {name: " "})
 
 
-def test_everything_that_is_wrong_is_named_at_once():
+def test_everything_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(app_config.ConfigError) as wrong:
         app_config.read({"REDIRECT_URI": "nonsense", "SESSION_IDLE_MINUTES": "soon"})
 
@@ -46,7 +78,7 @@ def test_everything_that_is_wrong_is_named_at_once():
     assert "python -m local_tenant" in message
 
 
-def test_a_secret_is_never_repeated():
+def test_a_secret_is_never_repeated() -> None:
     with pytest.raises(app_config.ConfigError) as wrong:
         app_config.read(GOOD | {"SECRET_KEY": "too-short-a-secret", "CLIENT_SECRET": "with blanks in it"})
 
@@ -89,7 +121,7 @@ def test_a_secret_is_never_repeated():
         ("SESSION_ABSOLUTE_MINUTES", "a week"),
     ],
 )
-def test_a_malformed_setting_is_refused(name, value):
+def test_a_malformed_setting_is_refused(name: str, value: Any) -> None:
     with pytest.raises(app_config.ConfigError):
         app_config.read(GOOD | {name: value})
 
@@ -117,12 +149,12 @@ def test_a_malformed_setting_is_refused(name, value):
         "two resources",
     ],
 )
-def test_an_api_needs_an_endpoint_and_full_scopes_of_one_resource(changes):
+def test_an_api_needs_an_endpoint_and_full_scopes_of_one_resource(changes: dict[str, Any]) -> None:
     with pytest.raises(app_config.ConfigError):
         app_config.read(GOOD | API | changes)
 
 
-def test_the_apps_own_address_comes_from_the_redirect_uri():
+def test_the_apps_own_address_comes_from_the_redirect_uri() -> None:
     settings = app_config.read(GOOD | {"REDIRECT_URI": "https://App.Contoso.com/signin/getAToken"})
 
     assert settings.origin == "https://app.contoso.com"
@@ -140,25 +172,25 @@ def test_the_apps_own_address_comes_from_the_redirect_uri():
     ],
     ids=["default", "custom domain", "tfp"],
 )
-def test_the_authority_is_built_per_user_flow(template, authority):
+def test_the_authority_is_built_per_user_flow(template: str, authority: str) -> None:
     settings = app_config.read(GOOD | {"AUTHORITY_TEMPLATE": template})
 
     assert settings.authority("B2C_1_susi") == authority
 
 
-def test_env_sample_lists_every_setting():
+def test_env_sample_lists_every_setting() -> None:
     listed = re.findall(r"^([A-Z0-9_]+)=", (ROOT / ".env.sample").read_text(), re.MULTILINE)
 
     assert sorted(listed) == sorted(setting.name.upper() for setting in fields(app_config.Settings))
 
 
-def test_env_sample_shows_the_defaults():
+def test_env_sample_shows_the_defaults() -> None:
     shown = dict(re.findall(r"^([A-Z0-9_]+)=(.+)", (ROOT / ".env.sample").read_text(), re.MULTILINE))
 
     assert app_config.read(GOOD | shown) == app_config.read(GOOD)
 
 
-def test_the_readme_explains_every_setting():
+def test_the_readme_explains_every_setting() -> None:
     readme = (ROOT / "README.md").read_text()
 
     assert [s.name for s in fields(app_config.Settings) if f"`{s.name.upper()}`" not in readme] == []
@@ -168,7 +200,7 @@ not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn do
 
 
 @pytest.fixture
-def copy_of_the_app(tmp_path):
+def copy_of_the_app(tmp_path: Path) -> FIXME:
     """The app's files in a folder where a .env can be written."""
     for name in ("app.py", "app_config.py", "gunicorn.conf.py"):
         shutil.copy(ROOT / name, tmp_path)
@@ -177,7 +209,7 @@ def copy_of_the_app(tmp_path):
     return tmp_path
 
 
-def run(folder, *command, **environ):
+def run(folder: Any, *command, **environ) -> FIXME:
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     return subprocess.run(
         [sys.executable, *command],
@@ -192,7 +224,7 @@ def run(folder, *command, **environ):
 SHOW = "import app; print(app.settings.client_id, app.settings.b2c_tenant_name)"
 
 
-def test_a_dotenv_file_is_read_and_the_environment_wins(copy_of_the_app):
+def test_a_dotenv_file_is_read_and_the_environment_wins(copy_of_the_app: Path) -> None:
     lines = [f"{name}={value}" for name, value in GOOD.items()]
     (copy_of_the_app / ".env").write_text("\n".join(lines))
 
@@ -208,15 +240,9 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(copy_of_the_app):
         pytest.param(("-m", "gunicorn", "app:app"), id="gunicorn", marks=not_on_windows),
     ],
 )
-def test_a_start_without_settings_ends_with_one_message(copy_of_the_app, command):
+def test_a_start_without_settings_ends_with_one_message(copy_of_the_app: Path, command: tuple[str, ...]) -> None:
     ended = run(copy_of_the_app, *command)
 
     assert ended.returncode == 1
     assert ended.stderr.count("CLIENT_ID is missing") == 1
     assert "Traceback" not in ended.stderr
-
-
-def test_the_readme_explains_every_error_code():
-    readme = (ROOT / "README.md").read_text()
-
-    assert [code for code in MEANINGS if code not in readme] == []
