@@ -1,47 +1,19 @@
 """The web API: what the app sends it, and what the user is shown of its answers."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
 import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
 import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.engine import wait_at_most
+from tests.helpers.tenant import Tenant
 
 JSON = "application/json"
 
@@ -63,7 +35,9 @@ MARKUP = "<script>alert(1)</script>"
         (503, "The API has a fault of its own", "look at the API's own log"),
     ],
 )
-def test_a_status_of_the_api_comes_with_its_usual_meaning(browser: Browser, tenant: Tenant, status: int, heading: str, advice: str) -> None:
+def test_a_status_of_the_api_comes_with_its_usual_meaning(
+    browser: Browser, tenant: Tenant, status: int, heading: str, advice: str
+) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": status})
     browser.get("/call_downstream_api")
@@ -108,7 +82,9 @@ def test_the_request_is_shown_without_its_token(browser: Browser, tenant: Tenant
     assert not any(part in browser.page.text for part in token.split("."))
 
 
-def test_an_api_that_is_not_there_is_told_apart_from_one_that_refuses(serve_app: ServeApp, tenant: Tenant, dead_port: int) -> None:
+def test_an_api_that_is_not_there_is_told_apart_from_one_that_refuses(
+    serve_app: ServeApp, tenant: Tenant, dead_port: int
+) -> None:
     gone = serve_app(ENDPOINT=f"http://127.0.0.1:{dead_port}/tasks")
     with Browser(gone.url, tenant) as browser:
         browser.sign_in().get("/call_downstream_api")
@@ -157,7 +133,9 @@ def odd_api() -> Iterator[str]:
         thread.join()
 
 
-def test_of_a_very_large_answer_the_beginning_is_shown(serve_app: ServeApp, tenant: Tenant, odd_api: str) -> None:
+def test_of_a_very_large_answer_the_beginning_is_shown(
+    serve_app: ServeApp, tenant: Tenant, odd_api: str
+) -> None:
     with Browser(serve_app(ENDPOINT=f"{odd_api}/large").url, tenant) as browser:
         browser.sign_in().get("/call_downstream_api")
 
@@ -186,7 +164,9 @@ LARGE_JSON = {
 
 
 @pytest.mark.parametrize("body", LARGE_JSON.values(), ids=LARGE_JSON)
-def test_json_of_any_shape_makes_a_page_of_a_bearable_size(browser: Browser, tenant: Tenant, body: str) -> None:
+def test_json_of_any_shape_makes_a_page_of_a_bearable_size(
+    browser: Browser, tenant: Tenant, body: str
+) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": 200, "body": body, "content_type": JSON})
 
@@ -216,7 +196,9 @@ def test_odd_json_of_the_web_api_is_a_page(browser: Browser, tenant: Tenant, bod
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(browser: Browser, tenant: Tenant, status: int) -> None:
+def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(
+    browser: Browser, tenant: Tenant, status: int
+) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": status, "headers": {"Retry-After": "3"}})
 
@@ -227,7 +209,9 @@ def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(browser: Browse
     assert len(tenant.seen("api")) == 1
 
 
-def test_an_access_token_goes_to_the_web_api_alone_and_never_on_with_a_redirect(browser: Browser, tenant: Tenant) -> None:
+def test_an_access_token_goes_to_the_web_api_alone_and_never_on_with_a_redirect(
+    browser: Browser, tenant: Tenant
+) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": 302, "headers": {"Location": f"{tenant.url}/mailbox"}})
 

@@ -1,47 +1,17 @@
 """What the app asks the tenant for when a user flow begins."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    Document,
+    parameters,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
 
 API = "https://localtenant.onmicrosoft.com/tasks-api"
 
@@ -86,7 +56,9 @@ def test_a_forgotten_password_asks_for_no_scope_of_the_api(browser: Browser, ten
     assert API not in request["query"]["scope"][0]
 
 
-def test_scopes_of_which_a_part_was_granted_cost_no_token_request_for_each_call(serve_app: ServeApp, tenant: Tenant) -> None:
+def test_scopes_of_which_a_part_was_granted_cost_no_token_request_for_each_call(
+    serve_app: ServeApp, tenant: Tenant
+) -> None:
     app = serve_app(SCOPE=f"{API}/tasks.read {API}/tasks.admin")
     with Browser(app.url, tenant) as browser:
         browser.sign_in()

@@ -1,47 +1,23 @@
-"""Authorization responses that fit no sign-in begun here: forged, doubled, repeated, late, or somebody else's."""
+"""Authorization responses that fit no sign-in begun here: forged, repeated, late, or somebody else's."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp, failures
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    assert_page,
+    parameters,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
+from tests.helpers.waiting import clock_at
 
 STATES = [
     pytest.param(lambda state: "nobody-began-this", id="unknown"),
@@ -62,7 +38,12 @@ STATES = [
 
 
 @pytest.mark.parametrize("forge", STATES)
-def test_a_response_whose_state_does_not_fit_is_refused_and_harms_no_pending_flow(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, forge: Callable[[str], str | list[str] | None]) -> None:
+def test_a_response_whose_state_does_not_fit_is_refused_and_harms_no_pending_flow(
+    browser: Browser,
+    tenant: Tenant,
+    caplog: pytest.LogCaptureFixture,
+    forge: Callable[[str], str | list[str] | None],
+) -> None:
     url = browser.callback_url()
 
     answer = browser.get(with_query(url, state=forge(parameters(url)["state"])), follow=False)
@@ -90,7 +71,9 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize("changes", CONTRADICTIONS)
-def test_a_contradictory_response_is_refused_without_a_token_request(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]) -> None:
+def test_a_contradictory_response_is_refused_without_a_token_request(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
     url = with_query(browser.callback_url(), **changes)
 
     answer = browser.get(url, follow=False)
@@ -131,7 +114,9 @@ def test_a_made_up_code_ends_on_a_page(browser: Browser, code: str) -> None:
 # --- Other people's responses -------------------------------------------------------------------------------
 
 
-def test_a_response_to_another_browser_is_refused_where_nothing_is_pending(browser: Browser, other: Browser, tenant: Tenant) -> None:
+def test_a_response_to_another_browser_is_refused_where_nothing_is_pending(
+    browser: Browser, other: Browser, tenant: Tenant
+) -> None:
     answer = other.get(browser.callback_url(), follow=False)
 
     assert_page(answer, 400)
@@ -139,7 +124,9 @@ def test_a_response_to_another_browser_is_refused_where_nothing_is_pending(brows
     assert other.signed_in_as() is None
 
 
-def test_a_response_to_another_browser_leaves_a_pending_flow_alone(browser: Browser, other: Browser, tenant: Tenant) -> None:
+def test_a_response_to_another_browser_leaves_a_pending_flow_alone(
+    browser: Browser, other: Browser, tenant: Tenant
+) -> None:
     mine, foreign = other.callback_url(), browser.callback_url()
 
     assert_page(other.get(foreign, follow=False), 400)
@@ -149,7 +136,9 @@ def test_a_response_to_another_browser_leaves_a_pending_flow_alone(browser: Brow
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(browser: Browser, other: Browser, tenant: Tenant) -> None:
+def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(
+    browser: Browser, other: Browser, tenant: Tenant
+) -> None:
     other.sign_in()
     before = other.session_id
     mallory = tenant.add_account("Mallory")
@@ -165,7 +154,9 @@ def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(browser: Br
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_pkce(browser: Browser, other: Browser, tenant: Tenant) -> None:
+def test_anothers_code_in_ones_own_response_is_refused_by_pkce(
+    browser: Browser, other: Browser, tenant: Tenant
+) -> None:
     stolen = parameters(browser.callback_url())["code"]
     mallory = tenant.add_account("Mallory")
     other.get("/login")
@@ -180,7 +171,9 @@ def test_anothers_code_in_ones_own_response_is_refused_by_pkce(browser: Browser,
     assert other.signed_in_as() is None
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_the_nonce_alone(browser: Browser, other: Browser, tenant: Tenant) -> None:
+def test_anothers_code_in_ones_own_response_is_refused_by_the_nonce_alone(
+    browser: Browser, other: Browser, tenant: Tenant
+) -> None:
     tenant.option(pkce=False)
     stolen = parameters(browser.callback_url())["code"]
     mallory = tenant.add_account("Mallory")
@@ -226,7 +219,9 @@ def test_a_code_of_the_sign_in_user_flow_edits_no_profile(browser: Browser, tena
 # --- The same response again --------------------------------------------------------------------------------
 
 
-def test_the_same_response_again_leads_home_and_the_user_stays_signed_in(browser: Browser, tenant: Tenant) -> None:
+def test_the_same_response_again_leads_home_and_the_user_stays_signed_in(
+    browser: Browser, tenant: Tenant
+) -> None:
     """As the Back button sends it."""
     url = browser.callback_url()
     browser.get(url)
@@ -311,7 +306,9 @@ def test_a_flow_begun_before_the_settings_changed_ends_on_a_page(serve_app: Serv
         assert_page(answer, 400)
 
 
-def test_after_the_response_the_browser_is_always_led_to_an_address_without_the_code(browser: Browser) -> None:
+def test_after_the_response_the_browser_is_always_led_to_an_address_without_the_code(
+    browser: Browser,
+) -> None:
     url = browser.callback_url()
 
     answer = browser.get(url, follow=False)

@@ -1,66 +1,54 @@
 """`flask check` names what is wrong with the set-up, each thing broken in turn."""
 
-import itertools
 import json
 import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
 from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from typing import Protocol
 
-import jwt
 import pytest
-import requests
+from click.testing import Result
 
 from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
-from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
-)
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
+from tests.helpers.app import import_app
+from tests.helpers.processes import ROOT
+from tests.helpers.tenant import Fault, Tenant, register_redirect_uri
 
+
+class Check(Protocol):
+    def __call__(self, *options: str, **settings: str) -> Result: ...
 
 
 @pytest.fixture
-def check(tenant: Tenant, tmp_path: Path) -> FIXME:
+def check(tenant: Tenant, running_tenant: LocalTenant, tmp_path: Path) -> Check:
     """A function that runs the check with the tenant's settings, and those given on top."""
+    register_redirect_uri(running_tenant, "http://localhost:5000/getAToken")
 
-    def run(*options, **settings):
-        tenant.control("POST", "redirect-uris", redirect_uri="http://localhost:5000/getAToken")
+    def run(*options: str, **settings: str) -> Result:
         environ = tenant.settings | {"SESSION_DIR": str(tmp_path / "sessions")} | settings
-        result = import_app(environ).app.test_cli_runner().invoke(args=["check", *options])
+        result = import_app(environ).test_cli_runner().invoke(args=["check", *options])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
     return run
 
 
-def wrong(result: Any) -> FIXME:
+def wrong(result: Result) -> dict[str, str]:
     """The findings that are not ok: what, and all that is said about it."""
     assert result.exit_code == 1
     return {f["what"]: f["detail"] + " " + f["advice"] for f in json.loads(result.output) if not f["ok"]}
+
+
+def run_check(
+    tenant: Tenant, tmp_path: Path, *options: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the check as a command."""
+    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)} | settings
+    command = [sys.executable, "-m", "flask", "check", *options]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30)
 
 
 def test_a_good_set_up_is_ok_line_by_line(check: Check) -> None:
@@ -129,8 +117,8 @@ def test_a_wrong_client_secret_is_noticed(check: Check) -> None:
     assert "not-the-secret" not in faults["client secret"]
 
 
-def test_an_unregistered_redirect_uri_is_named_for_pasting(check: Check) -> None:
-    other = f"http://localhost:{free_port()}/somewhere"
+def test_an_unregistered_redirect_uri_is_named_for_pasting(check: Check, dead_port: int) -> None:
+    other = f"http://localhost:{dead_port}/somewhere"
 
     faults = wrong(check("--json", REDIRECT_URI=other))
 
@@ -149,8 +137,8 @@ def test_an_unknown_scope_is_named(check: Check) -> None:
     assert scope in wrong(check("--json", SCOPE=scope))["sign-in request to B2C_1_signupsignin1"]
 
 
-def test_a_store_that_does_not_answer_is_noticed(check: Check) -> None:
-    faults = wrong(check("--json", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"))
+def test_a_store_that_does_not_answer_is_noticed(check: Check, dead_port: int) -> None:
+    faults = wrong(check("--json", REDIS_URL=f"redis://127.0.0.1:{dead_port}/0"))
 
     assert list(faults) == ["session store"]
     assert "REDIS_URL" in faults["session store"]
@@ -183,11 +171,7 @@ def test_an_api_that_wants_a_token_is_fine(check: Check, tenant: Tenant, status:
 
 def test_a_ca_bundle_that_is_not_there_is_a_finding_and_no_traceback(tenant: Tenant, tmp_path: Path) -> None:
     bundle = str(tmp_path / "nowhere.pem")
-    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
-    environ["REQUESTS_CA_BUNDLE"] = bundle
-
-    command = [sys.executable, "-m", "flask", "check", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30)
+    done = run_check(tenant, tmp_path, "--json", REQUESTS_CA_BUNDLE=bundle)
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -195,32 +179,21 @@ def test_a_ca_bundle_that_is_not_there_is_a_finding_and_no_traceback(tenant: Ten
     assert [bundle in f["detail"] for f in faults if not f["ok"]] == [True]
 
 
-def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check: Check) -> None:
-    dead = f"https://127.0.0.1:{free_port()}/{{tenant}}.onmicrosoft.com/{{user_flow}}"
+def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check: Check, dead_port: int) -> None:
+    dead = f"https://127.0.0.1:{dead_port}/{{tenant}}.onmicrosoft.com/{{user_flow}}"
 
     assert "no answer" in wrong(check("--json", AUTHORITY_TEMPLATE=dead))["user flow B2C_1_signupsignin1"]
 
 
 def test_the_command_ends_with_a_status_for_scripts(tenant: Tenant, tmp_path: Path) -> None:
-    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
-
-    command = [sys.executable, "-m", "flask", "check"]
-    good = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=30)
-    bad = subprocess.run(
-        command, cwd=ROOT, env=environ | {"CLIENT_SECRET": "wrong"}, capture_output=True, timeout=30
-    )
-
-    assert (good.returncode, bad.returncode) == (0, 1)
+    assert run_check(tenant, tmp_path).returncode == 0
+    assert run_check(tenant, tmp_path, CLIENT_SECRET="wrong").returncode == 1
 
 
 def test_wrong_settings_are_a_finding_too(tenant: Tenant, tmp_path: Path) -> None:
-    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "flask", "check", "--json"]
-    result = subprocess.run(
-        command, cwd=ROOT, env=environ | {"SECRET_KEY": "short"}, capture_output=True, timeout=30
-    )
+    done = run_check(tenant, tmp_path, "--json", SECRET_KEY="short")
 
-    assert result.returncode == 1
-    [finding] = json.loads(result.stdout)
+    assert done.returncode == 1
+    [finding] = json.loads(done.stdout)
     assert finding["what"] == "settings"
     assert "SECRET_KEY is malformed" in finding["detail"]

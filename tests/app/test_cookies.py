@@ -1,46 +1,20 @@
 """The app's cookies: their attributes, their size, and cookies that somebody else has made."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
 from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    greeted,
+    send_lines,
+    set_cookies,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
+from tests.helpers.tenant import Tenant
 
 
 def cookie_named(name: str, answer: requests.Response) -> str:
@@ -185,7 +159,9 @@ def test_a_flow_cookie_of_another_state_is_no_flow(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("order", ["theirs first", "ours first"])
-def test_a_tossed_session_cookie_shows_nobody_elses_session(browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str) -> None:
+def test_a_tossed_session_cookie_shows_nobody_elses_session(
+    browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str
+) -> None:
     """Two session cookies mean that one was injected. Trust neither."""
     mallory = tenant.add_account("Mallory")
     with Browser(shared_app.url, tenant) as attacker:
@@ -199,7 +175,9 @@ def test_a_tossed_session_cookie_shows_nobody_elses_session(browser: Browser, sh
     assert (home.status_code, greeted(home)) == (200, None)
 
 
-def test_an_id_of_a_sealed_record_is_no_session_of_another_kind(browser: Browser, shared_app: RunningApp) -> None:
+def test_an_id_of_a_sealed_record_is_no_session_of_another_kind(
+    browser: Browser, shared_app: RunningApp
+) -> None:
     """A cookie cannot name the record of tokens, or a lock, as if it were a session."""
     sid = browser.sign_in().session_id
     assert sid

@@ -1,47 +1,19 @@
 """Errors that the tenant sends instead of a code or of tokens."""
 
-import itertools
-import json
-import os
-import pickle
 import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp, failures
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    assert_page,
+    parameters,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.processes import ROOT
+from tests.helpers.tenant import Tenant
 
 MARKUP = """"><script>alert(1)</script><img src=x onerror=alert(1)>'{{7*7}}"""
 
@@ -61,7 +33,7 @@ def bare_error(browser: Browser, **error: str) -> requests.Response:
     return browser.get(with_query(f"{browser.app_url}/getAToken", state=state, **error), follow=False)
 
 
-# Microsoft Learn, "Error codes: Azure Active Directory B2C": the page's status, and a word that its text must hold.
+# Microsoft Learn, "Error codes: Azure Active Directory B2C". The page's status, and a word on it.
 CODES = {
     "AADB2C90006": (502, "{redirect_uri}"),
     "AADB2C90007": (502, "{redirect_uri}"),
@@ -151,7 +123,9 @@ def test_a_code_of_the_token_endpoint_has_the_same_page(
         ("", 502),
     ],
 )
-def test_an_error_without_a_known_code_has_a_page_too(browser: Browser, caplog: pytest.LogCaptureFixture, error: str, status: int) -> None:
+def test_an_error_without_a_known_code_has_a_page_too(
+    browser: Browser, caplog: pytest.LogCaptureFixture, error: str, status: int
+) -> None:
     bare_error(browser, error=error, error_description="Raw text of the tenant.")
 
     assert_page(browser.page, status)
@@ -177,7 +151,9 @@ def test_an_unknown_code_is_not_taken_for_a_cancelled_sign_in(browser: Browser) 
         pytest.param("", "AADB2C90118: x", id="empty, password forgotten"),
     ],
 )
-def test_an_error_of_another_issuer_neither_cancels_nor_resets(browser: Browser, tenant: Tenant, iss: str, description: str) -> None:
+def test_an_error_of_another_issuer_neither_cancels_nor_resets(
+    browser: Browser, tenant: Tenant, iss: str, description: str
+) -> None:
     """RFC 9207 section 2.4."""
     bare_error(browser, error="access_denied", error_description=description, iss=iss)
 
@@ -236,7 +212,9 @@ def test_an_error_text_without_a_pending_sign_in_is_never_on_the_page(
 
 
 @pytest.mark.parametrize("text", [*LONG_STORIES, pytest.param("x" * 100_000, id="100 kB")])
-def test_an_error_text_of_the_token_endpoint_is_never_on_the_page(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, text: str) -> None:
+def test_an_error_text_of_the_token_endpoint_is_never_on_the_page(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
     members = {"error": text[:200], "error_description": text, "error_uri": text}
     tenant.misbehave(token={"status": 400, "body": members, "content_type": "application/json"})
 
@@ -247,7 +225,9 @@ def test_an_error_text_of_the_token_endpoint_is_never_on_the_page(browser: Brows
 
 
 @pytest.mark.parametrize("state", [None, "", "x"], ids=["no state", "empty state", "unknown state"])
-def test_a_forgotten_password_out_of_the_blue_starts_no_reset(browser: Browser, tenant: Tenant, state: str | None) -> None:
+def test_a_forgotten_password_out_of_the_blue_starts_no_reset(
+    browser: Browser, tenant: Tenant, state: str | None
+) -> None:
     url = with_query(
         f"{browser.app_url}/getAToken",
         error="access_denied",
@@ -272,7 +252,9 @@ def test_forgotten_passwords_without_end_end_on_a_page(browser: Browser, tenant:
     assert len(tenant.seen("authorize")) <= 7
 
 
-def test_a_forgotten_password_without_a_reset_user_flow_is_a_page(serve_app: ServeApp, tenant: Tenant) -> None:
+def test_a_forgotten_password_without_a_reset_user_flow_is_a_page(
+    serve_app: ServeApp, tenant: Tenant
+) -> None:
     app = serve_app(RESETPASSWORD_USER_FLOW="")
     with Browser(app.url, tenant) as browser:
         browser.get("/login")

@@ -1,47 +1,15 @@
 """The security headers of every answer."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
-
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
 from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    Document,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
 
 ANSWERS = [
     pytest.param("GET", "/", {}, 200, id="page"),
@@ -98,7 +66,9 @@ def test_a_static_file_has_the_security_headers_and_may_be_kept(visit_https: Vis
     assert "no-store" not in answer.headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("path, kind", [("/", "text/html"), ("/nowhere", "text/html"), ("/static/style.css", "text/css")])
+@pytest.mark.parametrize(
+    "path, kind", [("/", "text/html"), ("/nowhere", "text/html"), ("/static/style.css", "text/css")]
+)
 def test_text_says_how_it_is_encoded(visit_https: Visit, path: str, kind: str) -> None:
     assert visit_https(path).headers["Content-Type"] == f"{kind}; charset=utf-8"
 

@@ -1,47 +1,16 @@
 """The one host that the app answers to, and addresses that are no addresses."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
-
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
 from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    parameters,
+    send_lines,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
 
 HOSTS = ["evil.example", "localhost", "localhost:1", "evil.example:{port}", "localhost:{port}@evil.example",
          "evil.example@localhost:{port}", "localhost:{port}.evil.example", "", "local host", "[::1]:{port}",
@@ -65,7 +34,8 @@ def test_a_forged_host_reaches_no_url(shared_app: RunningApp, host: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path, status", [("/", 302), ("/nowhere", 421), ("/getAToken?code=x&state=x", 421), ("/static/style.css", 421)]
+    "path, status",
+    [("/", 302), ("/nowhere", 421), ("/getAToken?code=x&state=x", 421), ("/static/style.css", 421)],
 )
 def test_a_forged_host_reaches_no_page(shared_app: RunningApp, path: str, status: int) -> None:
     answered, headers, body = ask(shared_app, f"evil.example:{shared_app.port}", path)
@@ -190,7 +160,9 @@ def test_the_newcomers_address_leads_to_the_right_one(shared_app: RunningApp) ->
         pytest.param("PUT", "/", id="PUT"),
     ],
 )
-def test_what_cannot_be_redirected_is_refused_at_the_wrong_host(shared_app: RunningApp, method: str, path: str) -> None:
+def test_what_cannot_be_redirected_is_refused_at_the_wrong_host(
+    shared_app: RunningApp, method: str, path: str
+) -> None:
     url = f"http://127.0.0.1:{shared_app.port}{path}"
 
     answer = requests.request(method, url, headers={"Accept": "text/html"}, allow_redirects=False, timeout=10)
@@ -207,7 +179,9 @@ def test_a_load_balancer_may_ask_for_the_health_by_any_name(shared_app: RunningA
 
 
 @pytest.mark.parametrize("port", ["443", ""], ids=["named", "left out"])
-def test_the_default_port_may_be_named_in_the_redirect_uri(serve_app: ServeApp, tenant: Tenant, port: str) -> None:
+def test_the_default_port_may_be_named_in_the_redirect_uri(
+    serve_app: ServeApp, tenant: Tenant, port: str
+) -> None:
     """A browser leaves the default port out of Host; that must not lead round and round."""
     uri = f"https://app.example{':' + port if port else ''}/getAToken"
     app = serve_app(REDIRECT_URI=uri)

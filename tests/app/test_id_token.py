@@ -4,119 +4,126 @@ Rows and tests are named after the conformance suite's modules where there is on
 those of the FAPI plans that fit). The observer is the home page: is somebody signed in now?
 """
 
-import itertools
-import json
-import os
-import pickle
-import re
 import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
 import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
-
-SIGNED_IN, REFUSED = "signed in", "refused"
-
+from tests.helpers.outcomes import REFUSED, SIGNED_IN, assert_outcome, state_of
+from tests.helpers.tenant import Fault, Tenant
 
 HOUR, WEEK = 3600, 7 * 24 * 3600
 
 
 @pytest.fixture(scope="module")
-def met_app(serve_app: ServeApp) -> FIXME:
+def met_app(serve_app: ServeApp) -> RunningApp:
     """An app of this module's own, for it meets keys that it does not know."""
     return serve_app()
 
 
 @pytest.fixture
-def browser(met_app: RunningApp, tenant: Tenant) -> FIXME:
+def browser(met_app: RunningApp, tenant: Tenant) -> Iterator[Browser]:
+    """A browser at that app."""
     with Browser(met_app.url, tenant) as browser:
         yield browser
 
 
-def assert_outcome(browser: Browser, outcome: str) -> None:
-    """The answer shown last and the next visit agree on whether somebody is signed in."""
-    status, page = browser.page.status_code, Document(browser.page.text)
-    if outcome == SIGNED_IN:
-        assert status == 200
-        assert browser.signed_in_as() == "Ada Lovelace"
-        return
-    assert status == 502
-    assert page.heading
-    assert "Reference: " in page.text
-    assert browser.session_id is None
-    assert browser.signed_in_as() is None
+@dataclass(frozen=True)
+class Moment:
+    """What a fault may depend on: the tenant, and the nonce of the sign-in that is under way."""
+
+    tenant: Tenant
+    nonce: str
 
 
-def claims(**values: object) -> dict:
+LateFault = Callable[[Moment], Fault]
+
+
+def claims(**values: object) -> Fault:
     return {"set": values}
 
 
-def at(claim: str, seconds: int) -> Callable[[LocalTenant], dict]:
+def at(claim: str, seconds: int) -> LateFault:
     """The claim is so many seconds from now."""
-    return lambda tenant: claims(**{claim: int(time.time()) + seconds})
+    return lambda moment: claims(**{claim: int(time.time()) + seconds})
 
 
-def other_tenant(tenant: LocalTenant) -> dict:
-    return claims(iss=f"{tenant.tls_url}/{uuid.uuid4()}/v2.0/")
+def issuer(tenant: Tenant) -> str:
+    return f"{tenant.tls_url}/{tenant.settings['B2C_TENANT_ID']}/v2.0/"
 
 
-def other_issuer_path(tenant: LocalTenant) -> dict:
-    return claims(iss=f"{tenant.tls_url}/{tenant.settings['B2C_TENANT_ID']}/v2.0")
+def other_tenant(moment: Moment) -> Fault:
+    return claims(iss=f"{moment.tenant.tls_url}/{uuid.uuid4()}/v2.0/")
 
 
-def two_audiences(tenant: LocalTenant) -> dict:
-    return claims(aud=[tenant.settings["CLIENT_ID"], str(uuid.uuid4())])
+def other_issuer_path(moment: Moment) -> Fault:
+    return claims(iss=issuer(moment.tenant).removesuffix("/"))
 
 
-def audience_as_array(tenant: LocalTenant) -> dict:
-    return claims(aud=[tenant.settings["CLIENT_ID"]])
+def two_audiences(moment: Moment) -> Fault:
+    return claims(aud=[moment.tenant.settings["CLIENT_ID"], str(uuid.uuid4())])
 
 
-def foreign_key_in_header(tenant: LocalTenant) -> dict:
+def audience_as_array(moment: Moment) -> Fault:
+    return claims(aud=[moment.tenant.settings["CLIENT_ID"]])
+
+
+def signed_by_a_stranger(moment: Moment, **header: object) -> Fault:
+    """An ID token that is right in all but its key."""
+    now = int(time.time())
+    payload = {
+        "iss": issuer(moment.tenant),
+        "aud": moment.tenant.settings["CLIENT_ID"],
+        "sub": moment.tenant.account["sub"],
+        "nonce": moment.nonce,
+        "tfp": moment.tenant.settings["SIGNUPSIGNIN_USER_FLOW"],
+        "iat": now,
+        "nbf": now,
+        "exp": now + HOUR,
+    }
+    return {"raw": jwt.encode(payload, STRANGER, "RS256", headers=header)}
+
+
+def foreign_key_in_header(moment: Moment) -> Fault:
     """RFC 7515 section 4.1.3, abused."""
-    return {"key": "other", "header": {"jwk": tenant._tenant.keys.stranger.jwk()}}
+    return signed_by_a_stranger(moment, kid=published_kid(moment.tenant), jwk=stranger_as_jwk())
 
 
-def foreign_key_set_in_header(tenant: LocalTenant) -> dict:
+def foreign_key_under_its_own_id(moment: Moment) -> Fault:
+    return signed_by_a_stranger(moment, kid="stranger", jwk=stranger_as_jwk() | {"kid": "stranger"})
+
+
+def foreign_key_set_in_header(moment: Moment) -> Fault:
     """RFC 7515 section 4.1.2, abused."""
-    return {"key": "other", "header": {"jku": f"{tenant.url}/foreign-keys"}}
+    address = f"{moment.tenant.url}/foreign-keys"
+    return signed_by_a_stranger(moment, kid=published_kid(moment.tenant), jku=address)
 
 
-def foreign_key_under_its_own_id(tenant: LocalTenant) -> dict:
-    stranger = tenant._tenant.keys.stranger
-    return {"key": "other", "kid": stranger.kid, "header": {"jwk": stranger.jwk()}}
+STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def stranger_as_jwk() -> dict[str, Any]:
+    """The stranger's public key as a JWK."""
+    return dict(jwt.algorithms.RSAAlgorithm.to_jwk(STRANGER.public_key(), as_dict=True))
+
+
+def published_kid(tenant: Tenant) -> str:
+    """The name of the key that the tenant signs with."""
+    url = f"{tenant.tls_url}/localtenant.onmicrosoft.com/B2C_1_signupsignin1/discovery/v2.0/keys"
+    keys = requests.get(url, verify=tenant.settings["REQUESTS_CA_BUNDLE"], timeout=10).json()["keys"]
+    kid: str = keys[0]["kid"]
+    return kid
 
 
 DEEP = "eyJhbGciOiJSUzI1NiJ9." + "W1tb" * 30_000 + ".e30"  # a payload of brackets within brackets
@@ -200,16 +207,22 @@ ID_TOKENS = [
 
 
 @pytest.mark.parametrize("outcome, fault", ID_TOKENS)
-def test_an_id_token_signs_in_only_when_every_check_holds(browser: Browser, tenant: Tenant, running_tenant: LocalTenant, outcome: str, fault: Fault) -> None:
-    tenant.misbehave(id_token=fault(running_tenant) if callable(fault) else fault)
+def test_an_id_token_signs_in_only_when_every_check_holds(
+    browser: Browser, tenant: Tenant, outcome: str, fault: Fault | LateFault
+) -> None:
+    callback = browser.callback_url()
+    nonce = tenant.seen("authorize")[0]["query"]["nonce"][0]
+    tenant.misbehave(id_token=fault(Moment(tenant, nonce)) if callable(fault) else fault)
 
-    browser.sign_in()
+    browser.get(callback)
 
     assert_outcome(browser, outcome)
     assert not [seen for seen in tenant.seen("page") if "foreign-keys" in seen["path"]]
 
 
-def test_an_id_token_of_an_earlier_sign_in_is_refused(met_app: RunningApp, browser: Browser, tenant: Tenant) -> None:
+def test_an_id_token_of_an_earlier_sign_in_is_refused(
+    met_app: RunningApp, browser: Browser, tenant: Tenant
+) -> None:
     with Browser(met_app.url, tenant) as earlier:
         earlier.sign_in()
     tenant.misbehave(id_token={"replay": True})
@@ -228,7 +241,9 @@ def test_an_id_token_of_an_earlier_sign_in_is_refused(met_app: RunningApp, brows
         pytest.param(REFUSED, -HOUR, id="an hour behind"),
     ],
 )
-def test_clocks_may_differ_by_minutes_only(browser: Browser, tenant: Tenant, outcome: str, offset: int) -> None:
+def test_clocks_may_differ_by_minutes_only(
+    browser: Browser, tenant: Tenant, outcome: str, offset: int
+) -> None:
     tenant.move_clock(offset)
 
     browser.sign_in()
@@ -244,7 +259,9 @@ def test_clocks_may_differ_by_minutes_only(browser: Browser, tenant: Tenant, out
         pytest.param({"issuer_form": "tfp", "policy_claim": "acr"}, id="both"),
     ],
 )
-def test_a_tenant_may_use_any_of_its_token_settings(newcomer: Browser, fickle: Tenant, options: dict[str, Any]) -> None:
+def test_a_tenant_may_use_any_of_its_token_settings(
+    newcomer: Browser, fickle: Tenant, options: dict[str, Any]
+) -> None:
     fickle.option(**options)
 
     newcomer.sign_in()
@@ -253,11 +270,6 @@ def test_a_tenant_may_use_any_of_its_token_settings(newcomer: Browser, fickle: T
 
 
 # --- The other user flows -----------------------------------------------------------------------------------
-
-
-def state_of(browser: Browser) -> tuple:
-    """What may not change under an attack: the session's cookie and every claim of its user."""
-    return browser.session_id, Document(browser.get("/token_details").text).text
 
 
 def edit_profile(browser: Browser) -> None:
@@ -274,7 +286,9 @@ def reset_password(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("user_flow", [edit_profile, reset_password])
-def test_a_user_flow_that_comes_back_for_another_user_never_touches_the_session(browser: Browser, tenant: Tenant, user_flow: Callable[[Browser], None]) -> None:
+def test_a_user_flow_that_comes_back_for_another_user_never_touches_the_session(
+    browser: Browser, tenant: Tenant, user_flow: Callable[[Browser], None]
+) -> None:
     browser.sign_in()
     before = state_of(browser)
     tenant.misbehave(id_token={"set": {"sub": str(uuid.uuid4()), "name": "Mallory"}})
@@ -297,7 +311,9 @@ WRONG_FOR_ANY_FLOW = [
 
 @pytest.mark.parametrize("fault", WRONG_FOR_ANY_FLOW)
 @pytest.mark.parametrize("user_flow", [edit_profile, reset_password])
-def test_the_other_user_flows_check_their_id_token_too(browser: Browser, tenant: Tenant, user_flow: Callable[[Browser], None], fault: Fault) -> None:
+def test_the_other_user_flows_check_their_id_token_too(
+    browser: Browser, tenant: Tenant, user_flow: Callable[[Browser], None], fault: Fault
+) -> None:
     browser.sign_in()
     before = state_of(browser)
     tenant.misbehave(id_token=fault)

@@ -1,46 +1,14 @@
 """The main job: every user flow, end to end, as a person goes through it."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
-
 import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    Document,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
+from tests.helpers.tenant import Held, Tenant
 
 
 def test_a_visitor_can_sign_in(browser: Browser) -> None:
@@ -185,7 +153,9 @@ def test_cancelling_goes_back_to_where_the_user_was(browser: Browser) -> None:
     assert browser.page.url == f"{browser.app_url}/token_details"
 
 
-def test_cancelling_a_sign_in_does_not_lead_back_to_the_page_that_needed_it(browser: Browser, tenant: Tenant) -> None:
+def test_cancelling_a_sign_in_does_not_lead_back_to_the_page_that_needed_it(
+    browser: Browser, tenant: Tenant
+) -> None:
     tenant.option(access_token_lifetime=300)
     browser.sign_in()
     tenant.revoke_tokens()
@@ -235,6 +205,24 @@ def test_two_tabs_can_both_finish(browser: Browser, first: int, second: int) -> 
     assert browser.signed_in_as() == "Ada Lovelace"
 
 
+def test_another_user_in_the_same_browser_gets_none_of_the_first_ones_tokens(
+    browser: Browser, tenant: Tenant
+) -> None:
+    browser.sign_in()
+    browser.leave_tenant()
+    bob = tenant.add_account("Bob")
+    browser.sign_in(email=bob["email"])
+    tenant.revoke_tokens()
+    tenant.forget_requests()
+
+    browser.get("/call_downstream_api")
+
+    assert browser.signed_in_as() == "Bob"
+    [call] = tenant.seen("api")
+    assert bob["sub"] in decoded(call["headers"]["Authorization"])
+    assert tenant.account["sub"] not in decoded(call["headers"]["Authorization"])
+
+
 def decoded(bearer: str) -> str:
     """The payload of a bearer token, as text."""
     return str(jwt.decode(bearer.removeprefix("Bearer "), options={"verify_signature": False}))
@@ -248,7 +236,9 @@ def decoded(bearer: str) -> str:
         ("ENDPOINT", "/call_downstream_api", "Call a downstream API"),
     ],
 )
-def test_what_is_not_configured_is_not_there(serve_app: ServeApp, tenant: Tenant, missing: str, path: str, link: str) -> None:
+def test_what_is_not_configured_is_not_there(
+    serve_app: ServeApp, tenant: Tenant, missing: str, path: str, link: str
+) -> None:
     app = serve_app(**{missing: ""} | ({"SCOPE": ""} if missing == "ENDPOINT" else {}))
     with Browser(app.url, tenant) as browser:
         signed_out = browser.get("/").text

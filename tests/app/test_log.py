@@ -1,49 +1,27 @@
 """What the log holds, and what it never does."""
 
-import itertools
-import json
 import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
 import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    parameters,
+    send_lines,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
+from tests.helpers.engine import APP_LOGGERS
 from tests.helpers.processes import Program, answers, free_port
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
+from tests.helpers.tenant import Tenant
 
 
-
-def test_no_code_token_or_secret_is_ever_logged_or_shown(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_code_token_or_secret_is_ever_logged_or_shown(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     url = browser.callback_url()
     pages = [browser.get(url)]
@@ -81,7 +59,9 @@ def test_the_development_servers_log_has_no_query(tenant: Tenant, tmp_path: Path
     assert "a-secret" not in log
 
 
-def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
     browser.sign_in()
     tenant.misbehave(id_token={"key": "other"})
     browser.sign_in()
@@ -92,7 +72,9 @@ def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(browser: Brows
     assert len(lines) == 2
 
 
-def test_a_path_cannot_write_a_line_of_its_own_into_the_log(shared_app: RunningApp, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
+    shared_app: RunningApp, caplog: pytest.LogCaptureFixture
+) -> None:
     for host in ("evil.example", f"localhost:{shared_app.port}"):
         for path in ("/x%0d%0aWARNING%20forged", "/getAToken%0aforged?state=x", "/static/%0aforged"):
             send_lines(shared_app.port, f"GET {path} HTTP/1.1", f"Host: {host}", "Accept: text/html")

@@ -1,47 +1,19 @@
 """No address that somebody made up leads out of the site."""
 
-import itertools
-import json
-import os
-import pickle
 import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from collections.abc import Iterator
+from urllib.parse import urljoin, urlsplit
 
-import jwt
 import pytest
-import requests
 
 from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    parameters,
+    with_query,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
 
 EVIL = "evil.example"
 
@@ -155,10 +127,16 @@ PARAMETERS = [
     "path, site",
     [
         *((path, "cross-site") for path in ("/", "/call_downstream_api", "/token_details", "/logout")),
-        *((path, site) for path in ("/login", "/edit_profile", "/reset_password") for site in ("cross-site", "none")),
+        *(
+            (path, site)
+            for path in ("/login", "/edit_profile", "/reset_password")
+            for site in ("cross-site", "none")
+        ),
     ],
 )
-def test_no_parameter_of_any_page_leads_out_of_the_site(module_browser: Browser, path: str, site: str) -> None:
+def test_no_parameter_of_any_page_leads_out_of_the_site(
+    module_browser: Browser, path: str, site: str
+) -> None:
     query = "&".join(f"{name}=//{EVIL}/x" for name in PARAMETERS)
     answer = module_browser.get(f"{path}?{query}", follow=False, Sec_Fetch_Site=site)
 
@@ -170,7 +148,7 @@ def test_no_parameter_of_any_page_leads_out_of_the_site(module_browser: Browser,
 
 
 @pytest.mark.parametrize("page", ["/edit_profile", "/reset_password"])
-def test_no_next_of_another_user_flow_leads_out_of_the_site(browser: Browser, page: Page) -> None:
+def test_no_next_of_another_user_flow_leads_out_of_the_site(browser: Browser, page: str) -> None:
     browser.sign_in()
     for vector in (f"//{EVIL}", f"/\\{EVIL}", f"/\t/{EVIL}", f"https://{EVIL}"):
         browser.get(with_query(browser.app_url + page, next=vector), follow=False)

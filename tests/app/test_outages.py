@@ -1,47 +1,18 @@
 """A tenant that is down, from the start or later."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp, ServeApp, failures
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    assert_page,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.engine import wait_at_most
+from tests.helpers.tenant import Fault, Tenant
 
 DOWN = [
     pytest.param({"status": 500}, 503, id="500"),
@@ -62,7 +33,9 @@ def unmet_app(serve_app: ServeApp) -> RunningApp:
 
 
 @pytest.mark.parametrize("fault, status", DOWN)
-def test_a_tenant_that_is_down_from_the_start_is_a_page(unmet_app: RunningApp, tenant: Tenant, caplog: pytest.LogCaptureFixture, fault: Fault, status: int) -> None:
+def test_a_tenant_that_is_down_from_the_start_is_a_page(
+    unmet_app: RunningApp, tenant: Tenant, caplog: pytest.LogCaptureFixture, fault: Fault, status: int
+) -> None:
     tenant.misbehave(discovery=fault)
     with Browser(unmet_app.url, tenant) as browser:
         browser.get("/login", follow=False)
@@ -104,7 +77,9 @@ def test_nobody_queues_for_a_tenant_that_hangs(
     assert max(answer.elapsed.total_seconds() for answer in answers) < 1.6
 
 
-def test_signed_in_pages_work_while_the_tenant_is_down(browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None]) -> None:
+def test_signed_in_pages_work_while_the_tenant_is_down(
+    browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None]
+) -> None:
     browser.sign_in()
     take_tenant_down()
 
@@ -113,7 +88,9 @@ def test_signed_in_pages_work_while_the_tenant_is_down(browser: Browser, tenant:
     assert pages == [200, 200, 200]
 
 
-def test_an_app_restarted_while_the_tenant_is_down_uses_the_tokens_it_holds(serve_app: ServeApp, tenant: Tenant, take_tenant_down: Callable[[], None]) -> None:
+def test_an_app_restarted_while_the_tenant_is_down_uses_the_tokens_it_holds(
+    serve_app: ServeApp, tenant: Tenant, take_tenant_down: Callable[[], None]
+) -> None:
     before = serve_app()
     with Browser(before.url, tenant) as browser:
         browser.sign_in()
@@ -128,7 +105,9 @@ def test_an_app_restarted_while_the_tenant_is_down_uses_the_tokens_it_holds(serv
     assert statuses == [200, 200, 200]
 
 
-def test_an_expired_token_while_the_tenant_is_down_is_503_and_the_session_lives_on(browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None]) -> None:
+def test_an_expired_token_while_the_tenant_is_down_is_503_and_the_session_lives_on(
+    browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None]
+) -> None:
     tenant.option(access_token_lifetime=300)
     browser.sign_in()
     tenant.option(access_token_lifetime=3600)
@@ -141,7 +120,9 @@ def test_an_expired_token_while_the_tenant_is_down_is_503_and_the_session_lives_
     assert browser.get("/call_downstream_api").status_code == 200
 
 
-def test_sign_out_works_while_the_tenant_is_down(browser: Browser, take_tenant_down: Callable[[], None]) -> None:
+def test_sign_out_works_while_the_tenant_is_down(
+    browser: Browser, take_tenant_down: Callable[[], None]
+) -> None:
     browser.sign_in()
     take_tenant_down()
 
@@ -151,7 +132,9 @@ def test_sign_out_works_while_the_tenant_is_down(browser: Browser, take_tenant_d
     assert browser.signed_in_as() is None
 
 
-def test_sign_out_works_at_an_app_that_never_met_the_tenant(serve_app: ServeApp, tenant: Tenant, take_tenant_down: Callable[[], None]) -> None:
+def test_sign_out_works_at_an_app_that_never_met_the_tenant(
+    serve_app: ServeApp, tenant: Tenant, take_tenant_down: Callable[[], None]
+) -> None:
     before = serve_app()
     with Browser(before.url, tenant) as browser:
         browser.sign_in()
@@ -166,7 +149,9 @@ def test_sign_out_works_at_an_app_that_never_met_the_tenant(serve_app: ServeApp,
         assert browser.signed_in_as() is None
 
 
-def test_a_flow_begun_before_an_outage_is_a_page_and_can_be_begun_again(browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None], warm: None) -> None:
+def test_a_flow_begun_before_an_outage_is_a_page_and_can_be_begun_again(
+    browser: Browser, tenant: Tenant, take_tenant_down: Callable[[], None], warm: None
+) -> None:
     url = browser.callback_url()
     take_tenant_down()
     assert_page(browser.get(url, follow=False), 503)

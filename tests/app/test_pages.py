@@ -1,46 +1,16 @@
 """How the pages are built, and what they offer to do next."""
 
-import itertools
-import json
-import os
-import pickle
 import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
-import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import ServeApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
+from tests.helpers.tenant import Tenant
 
 
 class Page(HTMLParser):
@@ -48,13 +18,13 @@ class Page(HTMLParser):
 
     def __init__(self, html: str):
         super().__init__()
-        self.elements: list[tuple[str, dict]] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
         self.pressable: list[str] = []
         self._open = False
         self.feed(html)
 
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        self.elements.append((tag, dict(attributes)))
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attributes}))
         if tag in ("a", "button"):
             self._open = True
             self.pressable.append("")
@@ -67,13 +37,15 @@ class Page(HTMLParser):
         if self._open:
             self.pressable[-1] = f"{self.pressable[-1]} {data}".strip()
 
-    def all(self, *tags: str) -> list[dict]:
+    def all(self, *tags: str) -> list[dict[str, str]]:
+        """The attributes of all elements with these tags."""
         return [attributes for tag, attributes in self.elements if tag in tags]
 
 
 def actions(browser: Browser) -> list[str]:
     """What the links and buttons in the page's content say."""
     main = re.search(r"<main.*</main>", browser.page.text, re.DOTALL)
+    assert main
     return Page(main[0]).pressable
 
 
@@ -87,7 +59,7 @@ PATHS = {
 
 
 @pytest.fixture(params=PATHS.values(), ids=PATHS)
-def page(request: pytest.FixtureRequest, browser: Browser) -> FIXME:
+def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
     """Each page of a signed-in user in turn."""
     browser.sign_in()
     return Page(browser.get(request.param).text)
@@ -109,10 +81,11 @@ def test_a_page_has_no_scripts_and_no_inline_styles(page: Page) -> None:
 
 
 def test_a_page_needs_nothing_from_another_host(page: Page) -> None:
-    addresses = [attributes.get("src") or attributes.get("href") for attributes in page.all("img", "link")]
+    loaded = [attributes.get("src") or attributes["href"] for attributes in page.all("img", "link")]
+    led_to = [attributes["action"] for attributes in page.all("form")]
 
-    assert addresses
-    assert {urlsplit(address).netloc for address in addresses} == {""}
+    assert loaded
+    assert {urlsplit(address).netloc for address in loaded + led_to} == {""}
 
 
 def test_a_page_says_in_which_language_it_is(page: Page) -> None:
@@ -164,7 +137,9 @@ def test_a_fault_in_the_set_up_tells_the_operator_what_to_mend(browser: Browser,
     assert re.search(r"<summary>If you run this site</summary>\s*<p>SCOPE is not known", browser.page.text)
 
 
-def test_a_sign_in_service_that_does_not_answer_can_be_tried_again(serve_app: ServeApp, tenant: Tenant) -> None:
+def test_a_sign_in_service_that_does_not_answer_can_be_tried_again(
+    serve_app: ServeApp, tenant: Tenant
+) -> None:
     with Browser(serve_app().url, tenant) as browser:
         tenant.misbehave(discovery={"status": 503})
         browser.get("/login?next=/token_details")
@@ -173,7 +148,9 @@ def test_a_sign_in_service_that_does_not_answer_can_be_tried_again(serve_app: Se
         assert "/login?next=/token_details" in [link["href"] for link in Page(browser.page.text).all("a")]
 
 
-def test_a_user_whose_sign_in_has_run_out_at_the_tenant_can_sign_in_again(browser: Browser, tenant: Tenant) -> None:
+def test_a_user_whose_sign_in_has_run_out_at_the_tenant_can_sign_in_again(
+    browser: Browser, tenant: Tenant
+) -> None:
     browser.sign_in()
     tenant.misbehave(authorize={"error": {"error": "login_required", "error_description": ""}})
     browser.get("/edit_profile")

@@ -1,47 +1,20 @@
 """Sign-out: only the user's own, of this session, and for good."""
 
-import itertools
-import json
-import os
-import pickle
-import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
 import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import RunningApp
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    Document,
+    assert_page,
+    greeted,
+    parameters,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.stores import Instances, User, home_with, visit
+from tests.helpers.tenant import Tenant
 
 CROSS = {"Sec-Fetch-Site": "cross-site"}
 
@@ -90,7 +63,9 @@ SIGN_OUTS = [
 
 
 @pytest.mark.parametrize("method, headers, kept", SIGN_OUTS)
-def test_only_the_user_signs_the_user_out(browser: Browser, method: str, headers: dict[str, str], kept: bool) -> None:
+def test_only_the_user_signs_the_user_out(
+    browser: Browser, method: str, headers: dict[str, str], kept: bool
+) -> None:
     browser.sign_in()
     given = {name: value.format(app=browser.app_url) for name, value in headers.items()}
 
@@ -98,32 +73,26 @@ def test_only_the_user_signs_the_user_out(browser: Browser, method: str, headers
         method, f"{browser.app_url}/logout", headers={"Accept": "text/html"} | given, allow_redirects=False
     )
 
-    assert answer.status_code != 500
+    assert answer.status_code in ((200, 400, 403, 405, 503) if kept else (303,))
     assert (browser.signed_in_as() == "Ada Lovelace") is kept
-    if not kept:
-        assert answer.status_code == 303
 
 
 def test_the_page_that_asks_before_signing_out_has_the_button(browser: Browser) -> None:
     browser.sign_in().get("/logout", Sec_Fetch_Site="cross-site")
 
     assert browser.page.status_code == 200
-    form = next(form for form in Document(browser.page.text).forms if form["action"] == "/logout")
-    browser.post(form["action"])
+    form = next(form for form in Document(browser.page.text).forms if form.action == "/logout")
+    browser.post(form.action)
     assert browser.signed_in_as() is None
 
 
-def test_signing_out_without_a_session_is_no_error(browser: Browser) -> None:
-    answer = browser.post("/logout", follow=False)
-
-    assert answer.status_code == 303
-
-
 @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "theirs first"])
-def test_signing_out_with_two_session_cookies_ends_both(browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str) -> None:
+def test_signing_out_with_two_session_cookies_ends_both(
+    browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str
+) -> None:
     """One of them was planted, and the user wants out whichever it is."""
     with Browser(shared_app.url, tenant) as other:
-        ids = [browser.sign_in().cookie("b2c_session"), other.sign_in().cookie("b2c_session")][::order]
+        ids = [browser.sign_in().session_id, other.sign_in().session_id][::order]
         headers = {
             "Cookie": "; ".join(f"b2c_session={session_id}" for session_id in ids),
             "Origin": shared_app.url,
@@ -137,7 +106,9 @@ def test_signing_out_with_two_session_cookies_ends_both(browser: Browser, shared
         assert other.signed_in_as() is None
 
 
-@pytest.mark.parametrize("cookie", ["", "b2c_session=", "b2c_session=; b2c_session=", "b2c_session=x"])
+@pytest.mark.parametrize(
+    "cookie", ["", "unknown=x", "b2c_session=", "b2c_session=; b2c_session=", "b2c_session=x"]
+)
 def test_signing_out_with_a_worthless_cookie_is_no_error(shared_app: RunningApp, cookie: Any) -> None:
     headers = {"Cookie": cookie, "Origin": shared_app.url, "Sec-Fetch-Site": "same-origin"}
 
@@ -155,7 +126,9 @@ def test_signing_out_ends_this_session_only(browser: Browser, shared_app: Runnin
 
 
 @pytest.mark.parametrize("changes", [{"set": {"state": "x"}}, {"set": {"error": "x"}}, {"drop": ["state"]}])
-def test_the_way_back_from_the_tenants_sign_out_takes_any_parameters(browser: Browser, tenant: Tenant, changes: dict[str, Any]) -> None:
+def test_the_way_back_from_the_tenants_sign_out_takes_any_parameters(
+    browser: Browser, tenant: Tenant, changes: dict[str, Any]
+) -> None:
     """oidcc-client-test-rp-init-logout, -other-state and -no-state."""
     tenant.misbehave(logout=changes)
 
@@ -167,7 +140,7 @@ def test_the_way_back_from_the_tenants_sign_out_takes_any_parameters(browser: Br
 
 def test_a_signed_out_cookie_is_worthless_everywhere(browser: Browser) -> None:
     browser.sign_in()
-    kept = {"Cookie": f"b2c_session={browser.cookie('b2c_session')}", "Accept": "text/html"}
+    kept = {"Cookie": f"b2c_session={browser.session_id}", "Accept": "text/html"}
     browser.post("/logout")
 
     pages = {
@@ -193,7 +166,9 @@ def test_signing_out_forgets_what_was_begun_before(browser: Browser, tenant: Ten
     assert tenant.seen("token") == []
 
 
-def test_a_sign_in_begun_before_sign_out_cannot_be_finished_afterwards(browser: Browser, tenant: Tenant) -> None:
+def test_a_sign_in_begun_before_sign_out_cannot_be_finished_afterwards(
+    browser: Browser, tenant: Tenant
+) -> None:
     url = browser.sign_in().callback_url()
     browser.post("/logout", follow=False)
 
@@ -201,12 +176,11 @@ def test_a_sign_in_begun_before_sign_out_cannot_be_finished_afterwards(browser: 
     assert browser.signed_in_as() is None
 
 
-def test_a_profile_edit_that_comes_back_after_sign_out_signs_nobody_in(browser: Browser, tenant: Tenant) -> None:
+def test_a_profile_edit_that_comes_back_after_sign_out_signs_nobody_in(
+    browser: Browser, tenant: Tenant
+) -> None:
     browser.sign_in()
-    browser.get("/edit_profile", follow=False)
-    browser.follow()
-    browser.submit("continue", follow=False, displayName="Ada King")
-    url, before = browser.location, browser.cookie_header
+    url, before = browser.edited_profile_url("Ada King"), browser.cookie_header
     browser.post("/logout", follow=False)
 
     answer = requests.get(url, headers=before, allow_redirects=False, timeout=10)
@@ -217,14 +191,16 @@ def test_a_profile_edit_that_comes_back_after_sign_out_signs_nobody_in(browser: 
     assert "Sign out" not in requests.get(browser.app_url, headers=before, timeout=10).text
 
 
-def test_the_cookie_from_before_sign_out_is_worthless_at_every_instance(instances: Instances, user: User) -> None:
+def test_the_cookie_from_before_sign_out_is_worthless_at_every_instance(
+    instances: Instances, user: User
+) -> None:
     before = user.session_id
     assert greeted(visit(instances.second, user, "/")) == "Ada Lovelace"
     user.post("/logout")
 
     assert user.session_id is None
     for app in (instances.first, instances.second):
-        page = home_with(instances.first, before)
+        page = home_with(app, before)
         assert (page.status_code, greeted(page)) == (200, None), app.url
 
 

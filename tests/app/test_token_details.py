@@ -1,52 +1,21 @@
 """The page of the ID token's claims, whatever their values."""
 
-import itertools
-import json
-import os
-import pickle
 import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.tenant import Tenant
 
 MARKUP = "<script>alert(1)</script>"
 
 
-def test_token_details_shows_claims_with_readable_times_and_no_token(browser: Browser, tenant: Tenant) -> None:
+def test_token_details_shows_claims_with_readable_times_and_no_token(
+    browser: Browser, tenant: Tenant
+) -> None:
     browser.sign_in().get("/token_details")
 
     assert tenant.account["sub"] in browser.text
@@ -131,7 +100,9 @@ def test_any_value_of_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant,
         pytest.param("auth_time", 1.5, id="auth_time is a fraction"),
     ],
 )
-def test_a_time_beyond_the_calendar_is_shown_all_the_same(browser: Browser, tenant: Tenant, claim: Any, value: Any) -> None:
+def test_a_time_beyond_the_calendar_is_shown_all_the_same(
+    browser: Browser, tenant: Tenant, claim: Any, value: Any
+) -> None:
     tenant.misbehave(id_token={"set": {claim: value}})
 
     browser.sign_in().get("/token_details")

@@ -1,47 +1,19 @@
 """Answers of the token endpoint when a code is redeemed."""
 
-import itertools
 import json
-import os
-import pickle
 import re
-import secrets
-import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from email.utils import formatdate
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import jwt
 import pytest
-import requests
 
-from local_tenant import LocalTenant
-from tests.app.conftest import Visit
-from tests.helpers.app import RunningApp, ServeApp, failures, import_app
+from tests.helpers.app import failures
 from tests.helpers.browser import (
-    Browser, Document, assert_page, greeted, parameters, send_lines, set_cookies, with_query,
+    Browser,
+    assert_page,
+    parameters,
 )
-from tests.helpers.engine import APP_LOGGERS, LEASE_SECONDS, wait_at_most, wait_for_locks_at_most
-from tests.helpers.processes import ROOT, Redis, free_port, program
-from tests.helpers.stores import Instances, SqliteFile, StoreInspector, User, home_with, visit
-from tests.helpers.tenant import Fault, Held, Tenant, register_redirect_uri
-from tests.helpers.waiting import clock_at, wait_until
-
-
+from tests.helpers.engine import wait_at_most
+from tests.helpers.tenant import Fault, Tenant
 
 JSON = "application/json"
 
@@ -96,7 +68,9 @@ TOKEN_ANSWERS = [
 
 
 @pytest.mark.parametrize("fault, status", TOKEN_ANSWERS)
-def test_a_token_endpoint_that_answers_wrongly_ends_on_a_page(browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, warm: None, fault: Fault, status: int) -> None:
+def test_a_token_endpoint_that_answers_wrongly_ends_on_a_page(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, warm: None, fault: Fault, status: int
+) -> None:
     if not isinstance(fault.get("body", ""), str):
         fault = fault | {"content_type": JSON}
     url = browser.callback_url()
@@ -144,7 +118,9 @@ def test_a_token_endpoint_that_answers_wrongly_ends_on_a_page(browser: Browser, 
         pytest.param({"id_token_expires_in": "x", "unknown": {"a": []}}, id="unknown members"),
     ],
 )
-def test_odd_members_of_a_token_response_never_break_a_page(browser: Browser, tenant: Tenant, warm: None, members: dict[str, Any]) -> None:
+def test_odd_members_of_a_token_response_never_break_a_page(
+    browser: Browser, tenant: Tenant, warm: None, members: dict[str, Any]
+) -> None:
     tenant.misbehave(token={"set": members})
 
     statuses = [browser.sign_in().page.status_code]
@@ -155,7 +131,9 @@ def test_odd_members_of_a_token_response_never_break_a_page(browser: Browser, te
 
 
 @pytest.mark.parametrize("dropped", ["access_token", "refresh_token", "client_info", "expires_in", "scope"])
-def test_a_token_response_may_lack_what_signing_in_does_not_need(browser: Browser, tenant: Tenant, dropped: str) -> None:
+def test_a_token_response_may_lack_what_signing_in_does_not_need(
+    browser: Browser, tenant: Tenant, dropped: str
+) -> None:
     tenant.misbehave(token={"drop": [dropped]})
 
     browser.sign_in()
@@ -182,7 +160,9 @@ def test_retry_after_is_passed_on(browser: Browser, tenant: Tenant) -> None:
         pytest.param({"reset": True}, id="reset"),
     ],
 )
-def test_a_refused_token_request_hurts_nobody_else(browser: Browser, other: Browser, tenant: Tenant, fault: Fault) -> None:
+def test_a_refused_token_request_hurts_nobody_else(
+    browser: Browser, other: Browser, tenant: Tenant, fault: Fault
+) -> None:
     tenant.misbehave(token=fault | {"times": 1})
 
     first = browser.sign_in().page.status_code
@@ -209,7 +189,9 @@ def test_a_token_endpoint_over_the_time_limit_ends_on_a_page(
     assert browser.signed_in_as() is None
 
 
-def test_the_secret_goes_to_the_token_endpoint_alone_and_in_the_body(browser: Browser, tenant: Tenant) -> None:
+def test_the_secret_goes_to_the_token_endpoint_alone_and_in_the_body(
+    browser: Browser, tenant: Tenant
+) -> None:
     browser.sign_in().get("/call_downstream_api")
     browser.post("/logout")
 

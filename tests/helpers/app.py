@@ -75,7 +75,7 @@ def import_app(environ: dict[str, str]) -> Flask:
 
 
 def serve(tenant: LocalTenant, folder: Path, settings: dict[str, str]) -> RunningApp:
-    """Serve app.py with a tenant's settings and these on top; with its sessions in `folder`, if they say nothing."""
+    """Serve app.py with a tenant's settings, and these on top. Sessions are in `folder` by default."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
     environ: dict[str, str] = tenant.settings | {

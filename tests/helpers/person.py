@@ -119,3 +119,17 @@ class Person:
     @property
     def notice(self) -> str:
         return self.page.get_by_role("status").inner_text()
+
+
+def focused(person: Person) -> str:
+    """What has the focus: its text, or else its id."""
+    return str(person.page.evaluate("document.activeElement.innerText || document.activeElement.id"))
+
+
+def tab_to(person: Person, text: str) -> None:
+    """Press Tab until the element that says this has the focus."""
+    for _ in range(30):
+        person.page.keyboard.press("Tab")
+        if focused(person) == text:
+            return
+    raise AssertionError(f"the Tab key does not get to {text!r}")

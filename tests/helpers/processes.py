@@ -33,10 +33,8 @@ def free_port() -> int:
         return port
 
 
-
-
 def program(name: str, package: str) -> str:
-    """The path of an installed program, this Python's own before any other. Skips the test if there is none."""
+    """The path of a program, this Python's own before any other. Skips the test if there is none."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin")
     if not path:
         pytest.skip(f"{name} is not installed (Debian: apt-get install {package})")

@@ -1,4 +1,4 @@
-"""The session stores as somebody with access to them sees them, and several instances of the app on one store."""
+"""The session stores, as somebody with access to them sees them; and several instances of the app on one."""
 
 import sqlite3
 import time
