@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.person import Person, open_chromium
+from tests.helpers.person import Person, open_chromium
 
 FOLDER = Path(__file__).parent / "screenshots"
 PHONE = {"viewport": {"width": 390, "height": 700}}

@@ -6,30 +6,36 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 import pytest
 import redis
 import requests
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+from tests.helpers.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 STOP_SECONDS = 15
 
+AnyProgram = TypeVar("AnyProgram", bound="Program")
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
-        time.sleep(0.02)
+
+def free_port() -> int:
+    """A port that nothing listens on, for a program that cannot be given a socket."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def program(name: str, package: str) -> str:
-    """The path of an installed program. Skips the test when there is none."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    """The path of a program, this Python's own before any other. Skips the test if there is none."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin")
     if not path:
         pytest.skip(f"{name} is not installed (Debian: apt-get install {package})")
     return path
@@ -45,10 +51,12 @@ class Program:
                 command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
 
-    def __enter__(self):
+    def __enter__(self: AnyProgram) -> AnyProgram:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def wait_until_ready(self, ready: Callable[[], object]) -> None:
@@ -128,7 +136,7 @@ class Redis(Program):
 
 
 class Gunicorn(Program):
-    """The app under gunicorn, as gunicorn.conf.py has it; with fewer threads, and on a port of its own."""
+    """The app under gunicorn with gunicorn.conf.py, but with fewer threads and on a port of its own."""
 
     def __init__(self, folder: Path, settings: dict[str, str], port: int):
         self._folder, self._settings, self.port = folder, settings, port

@@ -1,68 +1,52 @@
 """Two instances of the app behind nginx with TLS, as tests/nginx.conf has it, with sessions in one Redis."""
 
-import datetime
 import os
 import re
 import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
 
-from tests.browser import Browser, parameters
-from tests.conftest import free_port
-from tests.processes import Gunicorn, nginx
+from local_tenant import LocalTenant
+from tests.helpers.browser import Browser, parameters, set_cookies
+from tests.helpers.processes import (
+    Gunicorn,
+    Redis,
+    free_port,
+    nginx,
+)
+from tests.helpers.tenant import Tenant, register_redirect_uri
 
-SITE = Path(__file__).with_name("nginx.conf")
+SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
+
+
 SESSION = "__Host-b2c_session"
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+
+
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
+    pytest.mark.xdist_group("nginx"),  # started once
+]
 
 
 class Site:
     """The site as its visitors know it, and the two instances behind it."""
 
-    def __init__(self, port: int, plain_port: int, certificate: Path, instances: list[Gunicorn], log: Path):
-        self.port, self.plain_port, self.certificate = port, plain_port, str(certificate)
+    def __init__(self, port: int, plain_port: int, authority: Path, instances: list[Gunicorn], log: Path):
+        self.port, self.plain_port, self.authority = port, plain_port, str(authority)
         self.url, self.instances, self.log = f"https://localhost:{port}", instances, log
 
     def get(self, path: str = "/", **headers: str) -> requests.Response:
         url = self.url + path
-        return requests.get(url, headers=headers, verify=self.certificate, timeout=30, allow_redirects=False)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "localhost.pem", folder / "localhost.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
+        return requests.get(url, headers=headers, verify=self.authority, timeout=30, allow_redirects=False)
 
 
 def site_here(changes: dict[str, str]) -> str:
@@ -75,18 +59,21 @@ def site_here(changes: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(running_tenant, redis_server, tmp_path_factory) -> Iterator[Site]:
+def site(
+    running_tenant: LocalTenant, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("nginx")
-    certificate, key = make_certificate(folder)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "site.pem"))
     port, plain_port, *ports = (free_port() for _ in range(4))
     redirect_uri = f"https://localhost:{port}/getAToken"
-    control = f"{running_tenant.url}/control/redirect-uris"
-    requests.post(control, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
+    register_redirect_uri(running_tenant, redirect_uri)
     settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri, "REDIS_URL": redis_server.url}
     text = site_here(
         {
-            r"/etc/ssl/certs/app\.example\.com\.pem": str(certificate),
-            r"/etc/ssl/private/app\.example\.com\.key": str(key),
+            r"/etc/ssl/certs/app\.example\.com\.pem": str(folder / "site.pem"),
+            r"/etc/ssl/private/app\.example\.com\.key": str(folder / "site.pem"),
             r"/var/log/nginx/app\.example\.com\.log": str(folder / "site.log"),
             r"app\.example\.com": "localhost",
             r"127\.0\.0\.1:8001": f"127.0.0.1:{ports[0]}",
@@ -97,21 +84,23 @@ def site(running_tenant, redis_server, tmp_path_factory) -> Iterator[Site]:
     )
     with ExitStack() as running:
         with ThreadPoolExecutor(2) as pool:
-            start = lambda port: running.enter_context(Gunicorn(folder, settings, port))  # noqa: E731
-            instances = list(pool.map(start, ports))
+            instances = list(pool.map(lambda port: Gunicorn(folder, settings, port), ports))
+        for instance in instances:
+            running.enter_context(instance)
         running.enter_context(nginx(folder, text, port))
-        yield Site(port, plain_port, certificate, instances, folder / "site.log")
+        yield Site(port, plain_port, folder / "authority.pem", instances, folder / "site.log")
 
 
 @pytest.fixture
-def browser(site, tenant):
+def browser(site: Site, tenant: Tenant) -> Iterator[Browser]:
+    """A browser that trusts the site's certificate."""
     with Browser(site.url, tenant) as browser:
-        browser.http.verify = site.certificate
+        browser.http.verify = site.authority
         yield browser
 
 
 @pytest.fixture(params=[signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def stop_one(request, site):
+def stop_one(request: pytest.FixtureRequest, site: Site) -> Iterator[Callable[[], None]]:
     """A function that ends the first instance; it is started again after the test."""
     yield lambda: end(site.instances[0], request.param)
     if site.instances[0].process.poll() is not None:
@@ -126,11 +115,7 @@ def end(instance: Gunicorn, number: int) -> None:
     instance.stop(number)
 
 
-def session_of(browser: Browser) -> str | None:
-    return browser.http.cookies.get(SESSION)
-
-
-def test_sign_in_api_call_and_sign_out(browser, tenant):
+def test_sign_in_api_call_and_sign_out(browser: Browser, tenant: Tenant) -> None:
     browser.sign_in()
     assert "Welcome, Ada Lovelace" in browser.text
     assert browser.page.url == f"{browser.app_url}/"
@@ -138,28 +123,27 @@ def test_sign_in_api_call_and_sign_out(browser, tenant):
     browser.post("/logout")
 
     assert "You are signed out" in browser.text
-    assert session_of(browser) is None
+    assert browser.session_id is None
     [logout] = tenant.seen("logout")
     assert logout["query"]["post_logout_redirect_uri"] == [f"{browser.app_url}/"]
 
 
-def test_both_instances_know_the_user(site, browser):
+def test_both_instances_know_the_user(site: Site, browser: Browser) -> None:
     browser.sign_in()
-    cookie = f"{SESSION}={session_of(browser)}"
+    cookie = f"{SESSION}={browser.session_id}"
     headers = {"Cookie": cookie, "Host": f"localhost:{site.port}"}
     pages = [requests.get(instance.url, headers=headers, timeout=10).text for instance in site.instances]
 
     assert all("Welcome, Ada Lovelace" in page for page in pages)
 
 
-def test_every_cookie_is_for_this_host_and_https_alone(site, browser):
+def test_every_cookie_is_for_this_host_and_https_alone(site: Site, browser: Browser) -> None:
     steps = [browser.get("/login", follow=False)]
     browser.follow()
-    account = browser.tenant.account
-    browser.submit("next", follow=False, email=account["email"], password=account["password"])
-    steps += [browser.get(browser.page.headers["Location"], follow=False), browser.get("/")]
+    browser.enter_password(follow=False)
+    steps += [browser.get(browser.location, follow=False), browser.get("/")]
     steps += [browser.post("/logout", follow=False)]
-    cookies = [cookie for step in steps for cookie in step.raw.headers.getlist("Set-Cookie")]
+    cookies = [cookie for step in steps for cookie in set_cookies(step)]
 
     assert {cookie.split("=")[0].split("_")[3] for cookie in cookies} >= {"flow", "session", "notice"}
     for cookie in cookies:
@@ -170,13 +154,13 @@ def test_every_cookie_is_for_this_host_and_https_alone(site, browser):
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/nowhere", "/static/style.css", "/getAToken", "/healthz"])
-def test_every_answer_asks_for_https(site, path):
-    seconds = re.match(r"max-age=(\d+)", site.get(path).headers["Strict-Transport-Security"])
+def test_every_answer_asks_for_https(site: Site, path: str) -> None:
+    policy = site.get(path).headers["Strict-Transport-Security"]
 
-    assert int(seconds[1]) >= 365 * 24 * 3600
+    assert int(re.sub(r"max-age=(\d+).*", r"\1", policy)) >= 365 * 24 * 3600
 
 
-def test_plain_http_leads_to_https(site):
+def test_plain_http_leads_to_https(site: Site) -> None:
     page = requests.get(
         f"http://127.0.0.1:{site.plain_port}/login?next=/",
         headers={"Host": "localhost"},
@@ -188,34 +172,36 @@ def test_plain_http_leads_to_https(site):
     assert page.headers["Location"] == "https://localhost/login?next=/"
 
 
-def test_the_redirect_uri_is_the_configured_one(site):
+def test_the_redirect_uri_is_the_configured_one(site: Site) -> None:
     location = site.get("/login", **{"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"})
 
     assert parameters(location.headers["Location"])["redirect_uri"] == f"{site.url}/getAToken"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
-def test_another_host_is_refused(site, host):
+def test_another_host_is_refused(site: Site, host: str) -> None:
     page = site.get(Host=host)
 
     assert page.status_code == 421
     assert "evil" not in page.text
 
 
-def test_a_port_that_is_not_the_sites_never_shows_up_in_an_answer(site):
+def test_a_port_that_is_not_the_sites_never_shows_up_in_an_answer(site: Site) -> None:
     page = site.get("/login", Host="localhost:1")
 
     assert page.headers["Location"] == f"{site.url}/login"
 
 
-def test_another_name_gets_no_certificate(site):
-    context = ssl.create_default_context(cafile=site.certificate)
+def test_another_name_gets_no_certificate(site: Site) -> None:
+    context = ssl.create_default_context(cafile=site.authority)
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
     with connection, pytest.raises(ssl.SSLError):
         context.wrap_socket(connection, server_hostname="evil.example")
 
 
-def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(site, browser, stop_one):
+def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(
+    site: Site, browser: Browser, stop_one: Callable[[], None]
+) -> None:
     callback = browser.callback_url()
     stop_one()
     browser.get(callback)
@@ -227,10 +213,12 @@ def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(site, br
     assert "You are signed out" in browser.text
 
 
-def test_requests_while_an_instance_ends_are_all_answered(site, browser, stop_one):
+def test_requests_while_an_instance_ends_are_all_answered(
+    site: Site, browser: Browser, stop_one: Callable[[], None]
+) -> None:
     """Those inside a killed instance go to the other one: nginx asks again for what changes nothing."""
     browser.sign_in()
-    cookie = f"{SESSION}={session_of(browser)}"
+    cookie = f"{SESSION}={browser.session_id}"
     with ThreadPoolExecutor(4) as pool:
         pages = [pool.submit(site.get, "/", Cookie=cookie) for _ in range(60)]
         stop_one()
@@ -240,10 +228,11 @@ def test_requests_while_an_instance_ends_are_all_answered(site, browser, stop_on
     assert all("Welcome, Ada Lovelace" in page.result().text for page in pages)
 
 
-def test_a_rolling_restart_fails_no_request(site, browser):
+def test_a_rolling_restart_fails_no_request(site: Site, browser: Browser) -> None:
     browser.sign_in()
-    cookie = f"{SESSION}={session_of(browser)}"
-    done, pages = threading.Event(), []
+    cookie = f"{SESSION}={browser.session_id}"
+    done = threading.Event()
+    pages: list[requests.Response] = []
 
     def trickle() -> None:
         while not done.wait(0.05):
@@ -264,7 +253,7 @@ def test_a_rolling_restart_fails_no_request(site, browser):
     assert all("Welcome, Ada Lovelace" in page.text for page in pages)
 
 
-def test_a_long_code_and_many_pending_sign_ins_pass(site, browser):
+def test_a_long_code_and_many_pending_sign_ins_pass(site: Site, browser: Browser) -> None:
     for tab in range(9):
         browser.get(f"/login?next=/token_details?tab={tab}", follow=False)
         assert browser.page.status_code == 302
@@ -274,7 +263,7 @@ def test_a_long_code_and_many_pending_sign_ins_pass(site, browser):
     assert "This sign-in cannot be finished" in browser.text
 
 
-def test_the_log_of_nginx_holds_no_code(site, browser):
+def test_the_log_of_nginx_holds_no_code(site: Site, browser: Browser) -> None:
     browser.sign_in()
     log = site.log.read_text()
 

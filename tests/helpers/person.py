@@ -8,6 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.helpers.tenant import Tenant
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",
@@ -34,7 +36,7 @@ def open_chromium() -> Iterator[Browser]:
 class Person:
     """Somebody at a browser that has been nowhere yet. `page` is the tab they look at."""
 
-    def __init__(self, context: BrowserContext, app_url: str, tenant: object):
+    def __init__(self, context: BrowserContext, app_url: str, tenant: Tenant):
         self.context, self.app_url, self.tenant = context, app_url, tenant
         self.complaints: list[str] = []
         self._hosts = {urlsplit(url).netloc for url in (app_url, tenant.url)}
@@ -93,11 +95,6 @@ class Person:
             self.page.locator(f"#{button}").click()
         return self
 
-    def account(self, email: str, **details: str) -> str:
-        """Make an account with PASSWORD at the tenant; its e-mail address."""
-        self.tenant.control("POST", "accounts", **{"email": email, "password": PASSWORD} | details)
-        return email
-
     def sign_in(self, email: str, password: str = PASSWORD) -> "Person":
         """Sign in from the home page."""
         return self.go("/").click("Sign in").fill(email=email, password=password).press("next")
@@ -122,3 +119,17 @@ class Person:
     @property
     def notice(self) -> str:
         return self.page.get_by_role("status").inner_text()
+
+
+def focused(person: Person) -> str:
+    """What has the focus: its text, or else its id."""
+    return str(person.page.evaluate("document.activeElement.innerText || document.activeElement.id"))
+
+
+def tab_to(person: Person, text: str) -> None:
+    """Press Tab until the element that says this has the focus."""
+    for _ in range(30):
+        person.page.keyboard.press("Tab")
+        if focused(person) == text:
+            return
+    raise AssertionError(f"the Tab key does not get to {text!r}")

@@ -1,0 +1,93 @@
+"""What the log holds, and what it never does."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.helpers.app import RunningApp
+from tests.helpers.browser import (
+    Browser,
+    parameters,
+    send_lines,
+    with_query,
+)
+from tests.helpers.engine import APP_LOGGERS
+from tests.helpers.processes import Program, answers, free_port
+from tests.helpers.tenant import Tenant
+
+
+def test_no_code_token_or_secret_is_ever_logged_or_shown(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    url = browser.callback_url()
+    pages = [browser.get(url)]
+    pages += [browser.get(path) for path in ("/", "/token_details", "/call_downstream_api")]
+    pages.append(browser.get(url, follow=False))
+    browser.get("/login", follow=False)
+    state = parameters(browser.location)["state"]
+    pages.append(browser.get(with_query(url, state=state), follow=False))
+
+    app_log = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith(APP_LOGGERS))
+    shown = "".join(page.text for page in pages)
+    for secret in (
+        parameters(url)["code"],
+        tenant.settings["CLIENT_SECRET"],
+        tenant.settings["SECRET_KEY"],
+        browser.session_id,
+        "eyJ",
+    ):
+        assert secret not in app_log
+        assert secret not in shown
+
+
+def test_the_development_servers_log_has_no_query(tenant: Tenant, tmp_path: Path) -> None:
+    port = free_port()
+    environ = tenant.settings | {"PATH": os.environ["PATH"], "SESSION_DIR": str(tmp_path / "sessions")}
+    command = [sys.executable, "-m", "flask", "run", "--port", str(port)]
+    with Program(command, tmp_path, environ) as server:
+        server.wait_until_ready(lambda: answers(f"http://127.0.0.1:{port}"))
+        for path in ("/getAToken?code=a-secret&state=x", "/login?login_hint=a-secret"):
+            requests.get(f"http://localhost:{port}{path}", allow_redirects=False, timeout=10)
+        log = server.output()
+
+    assert "GET /getAToken" in log
+    assert "GET /login" in log
+    assert "a-secret" not in log
+
+
+def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser.sign_in()
+    tenant.misbehave(id_token={"key": "other"})
+    browser.sign_in()
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "app"]
+    assert lines[0] == f"signed in: sub={tenant.account['sub']!r}"
+    assert lines[1].startswith("TokenRefused: status=502")
+    assert len(lines) == 2
+
+
+def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
+    shared_app: RunningApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    for host in ("evil.example", f"localhost:{shared_app.port}"):
+        for path in ("/x%0d%0aWARNING%20forged", "/getAToken%0aforged?state=x", "/static/%0aforged"):
+            send_lines(shared_app.port, f"GET {path} HTTP/1.1", f"Host: {host}", "Accept: text/html")
+
+    assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
+
+
+def test_a_sub_cannot_write_a_line_of_its_own_into_the_log(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant.misbehave(id_token={"set": {"sub": "x\r\nsigned in: sub=admin"}})
+
+    browser.sign_in()
+
+    assert [message for message in caplog.messages if "sub=" in message]
+    assert not [message for message in caplog.messages if "\n" in message or "\r" in message]

@@ -1,0 +1,200 @@
+"""How usable each page is: axe, the keyboard, narrow screens, colour schemes."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SitDown, StateOf
+from tests.helpers.person import Person, focused, tab_to
+from tests.helpers.tenant import Fault
+
+LONG_NAME = "Wolfgang <script>alert(1)</script> " + "Pneumonoultramicroscopicsilicovolcanoconiosis" * 6
+
+
+def test_the_first_tab_stop_skips_to_the_content(someone: SitDown, signed_in_state: StateOf) -> None:
+    person = someone(storage_state=signed_in_state("Grace Hopper")).go("/")
+    tab_to(person, "Skip to content")
+    person.page.keyboard.press("Enter")
+    person.page.keyboard.press("Tab")
+
+    assert focused(person) == "Call a downstream API"
+
+
+def test_the_focus_can_be_seen_at_every_stop(someone: SitDown, signed_in_state: StateOf) -> None:
+    person = someone(storage_state=signed_in_state("Grace Hopper")).go("/call_downstream_api")
+    outlines = {}
+    for _ in range(12):
+        person.page.keyboard.press("Tab")
+        outlines[focused(person)] = person.page.evaluate(
+            "parseFloat(getComputedStyle(document.activeElement).outlineWidth)"
+        )
+    stops = {"Sign out", "Home", "Token details", "Call again"}
+
+    assert stops < outlines.keys()
+    assert min(outlines.values()) >= 3, outlines
+
+
+API_FAULTS: dict[str, Fault] = {
+    "401": {"status": 401, "headers": {"WWW-Authenticate": 'Bearer error="invalid_token"'}},
+    "redirect": {"status": 302, "headers": {"Location": "https://other.example/" + "a" * 300}},
+    "not-json": {"body": "<b>no JSON</b> " * 50},
+    "huge": {"body": {"tasks": ["x" * 2000] * 60}, "content_type": "application/json"},
+}
+
+
+APP_PAGES = {
+    "home": "/",
+    "api": "/call_downstream_api",
+    "token-details": "/token_details",
+    "not-found": "/nowhere",
+}
+
+
+Go = Callable[[Person], object]
+
+
+def at_app_page(path: str) -> Go:
+    return lambda person: person.go(path)
+
+
+def at_api_fault(fault: Fault) -> Go:
+    def go(person: Person) -> None:
+        person.tenant.misbehave(api=fault)
+        person.go("/call_downstream_api")
+
+    return go
+
+
+def at_setup_fault(person: Person) -> None:
+    person.tenant.misbehave(authorize={"error": {"code": "AADB2C90117"}})
+    person.go("/login").page.get_by_text("If you run this site").click()
+
+
+def at_sign_out_question(person: Person) -> None:
+    person.go(person.tenant.url).page.evaluate(f"location.href = '{person.app_url}/logout'")
+    expect(person.page.locator("h1")).to_have_text("Sign out?")
+
+
+SIGNED_OUT: dict[str, Go] = {
+    "home": at_app_page("/"),
+    "please-sign-in": at_app_page("/token_details"),
+    "not-found": at_app_page("/nowhere"),
+    "lost-flow": at_app_page("/getAToken?state=none"),
+    "set-up-fault": at_setup_fault,
+    "sign-out-question": at_sign_out_question,
+}
+
+
+SIGNED_IN: dict[str, Go] = {
+    **{name: at_app_page(path) for name, path in APP_PAGES.items()},
+    **{f"api-{name}": at_api_fault(fault) for name, fault in API_FAULTS.items()},
+    "sign-out-question": at_sign_out_question,
+}
+
+
+TENANT: dict[str, Go] = {
+    "home": lambda person: person.go(person.tenant.url),
+    "mailbox": lambda person: person.go(f"{person.tenant.url}/mailbox"),
+    "sign-in": lambda person: person.go("/login"),
+    "sign-in-refused": lambda person: person.sign_in("nobody@example.com"),
+    "sign-up": lambda person: person.go("/login").press("createAccount"),
+    "sign-up-code": lambda person: (
+        person.go("/login").press("createAccount").fill(email="axe@example.com").press("sendCode")
+    ),
+    "reset": lambda person: person.go("/reset_password"),
+}
+
+
+def violations(person: Person) -> list[tuple[str, str]]:
+    """What axe-core finds on the page, and what the other colour scheme's contrasts add."""
+    found = Axe().run(person.page).response["violations"]
+    person.page.emulate_media(color_scheme="dark")
+    found += person.page.evaluate("axe.run({runOnly: ['color-contrast']})")["violations"]
+    return [(each["id"], node["html"][:200]) for each in found for node in each["nodes"]]
+
+
+@pytest.mark.parametrize("go", SIGNED_IN.values(), ids=SIGNED_IN)
+def test_axe_finds_nothing_when_signed_in(someone: SitDown, signed_in_state: StateOf, go: Go) -> None:
+    person = someone(storage_state=signed_in_state("Grace Hopper"), reduced_motion="reduce")
+    go(person)
+
+    assert violations(person) == []
+
+
+@pytest.mark.parametrize("go", SIGNED_OUT.values(), ids=SIGNED_OUT)
+def test_axe_finds_nothing_when_signed_out(someone: SitDown, go: Go) -> None:
+    person = someone(reduced_motion="reduce")
+    go(person)
+
+    assert violations(person) == []
+
+
+@pytest.mark.parametrize("go", TENANT.values(), ids=TENANT)
+def test_axe_finds_nothing_at_the_tenant(someone: SitDown, go: Go) -> None:
+    person = someone(reduced_motion="reduce")
+    go(person)
+
+    assert violations(person) == []
+
+
+def test_axe_finds_nothing_at_the_tenants_profile_page(someone: SitDown, signed_in_state: StateOf) -> None:
+    person = someone(storage_state=signed_in_state("Grace Hopper"), reduced_motion="reduce")
+    person.go("/edit_profile")
+
+    assert violations(person) == []
+
+
+def sideways(person: Person) -> int:
+    return int(
+        person.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    )
+
+
+@pytest.mark.parametrize("go", SIGNED_IN.values(), ids=SIGNED_IN)
+def test_no_page_scrolls_sideways_on_a_narrow_phone_even_with_a_very_long_name(
+    someone: SitDown, signed_in_state: StateOf, go: Go
+) -> None:
+    person = someone(viewport={"width": 320, "height": 640}, storage_state=signed_in_state(LONG_NAME))
+    go(person)
+
+    assert sideways(person) == 0
+
+
+@pytest.mark.parametrize("go", SIGNED_OUT.values(), ids=SIGNED_OUT)
+def test_no_page_for_strangers_scrolls_sideways_on_a_narrow_phone(someone: SitDown, go: Go) -> None:
+    person = someone(viewport={"width": 320, "height": 640})
+    go(person)
+
+    assert sideways(person) == 0
+
+
+def test_markup_in_a_name_is_shown_and_not_obeyed(someone: SitDown, signed_in_state: StateOf) -> None:
+    person = someone(storage_state=signed_in_state(LONG_NAME)).go("/")
+
+    assert "<script>alert(1)</script>" in person.heading
+
+
+def test_the_ground_follows_the_systems_colour_scheme(person: Person) -> None:
+    person.go("/")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = person.page.evaluate(ground)
+    person.page.emulate_media(color_scheme="dark")
+
+    assert light == "rgb(243, 246, 245)"
+    assert person.page.evaluate(ground) == "rgb(15, 24, 25)"
+
+
+def test_nothing_moves_for_those_who_wish_for_less_motion(someone: SitDown) -> None:
+    person = someone(reduced_motion="reduce").go("/")
+    durations = "[...document.querySelectorAll('*')].map(it => getComputedStyle(it).transitionDuration)"
+
+    assert set(person.page.evaluate(durations)) == {"0s"}
+
+
+def test_buttons_keep_an_edge_in_forced_colours(someone: SitDown) -> None:
+    person = someone(forced_colors="active").go("/")
+    width = "parseFloat(getComputedStyle(document.querySelector('.button.main')).borderTopWidth)"
+
+    assert person.page.evaluate(width) >= 1

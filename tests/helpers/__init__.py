@@ -1,0 +1,1 @@
+"""What the tests share: servers, browsers, and a tenant that misbehaves on demand."""
