@@ -93,18 +93,22 @@ class HttpClient:
         *,
         most_calls: int = 12,
         ca_for: str,
-        deadline: float = DEADLINE,
+        deadline: float | None = None,
         use_proxies: bool = True,
     ):
         self.name = name
         self.bulkhead = Bulkhead(most_calls)
-        self._deadline = deadline
+        self._own_deadline = deadline
         environment = requests.Session().merge_environment_settings(ca_for, {}, None, None, None)
         self._verify = environment["verify"]
         self._proxy: str | None = select_proxy(ca_for, environment["proxies"]) if use_proxies else None
         self._most_calls = most_calls
         self._starting = threading.Lock()
         self._manager: urllib3.PoolManager | None = None
+
+    @property
+    def _deadline(self) -> float:
+        return DEADLINE if self._own_deadline is None else self._own_deadline
 
     def request(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None

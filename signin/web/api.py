@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from flask import g
+
 from signin.oidc import (
     HttpError,
     HttpOverloaded,
@@ -153,9 +155,15 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
     if not session:
         raise SignInRequired("nobody is signed in")
     session_id, account_id = session.sid, session["account_id"]
+    used_before: dict[tuple[str, ...], str] = g.setdefault(
+        "access_tokens", {}
+    )  # a guard and a view of one request use the same token
     if not claims_challenge:
-        cached = parts.client.cached_access_token(parts.records.tokens(session_id), account_id, wanted)
+        cached = used_before.get(wanted) or parts.client.cached_access_token(
+            parts.records.tokens(session_id), account_id, wanted
+        )
         if cached:
+            used_before[wanted] = cached
             return cached
 
     def refresh() -> str:
@@ -178,6 +186,7 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
     try:
         # Waiting holds a thread as a call does, so it takes a slot of the bulkhead too.
         with parts.client.http.bulkhead:
-            return parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
+            used_before[wanted] = parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
     except (HttpOverloaded, LockTimeout, TooManyWaiting) as error:
         raise TooBusy("too many requests wait for this session's tokens") from error
+    return used_before[wanted]

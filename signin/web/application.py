@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Request
+from flask.logging import default_handler, has_level_handler
 from werkzeug.routing import MapAdapter
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
@@ -43,9 +44,7 @@ class SignInApp(Flask):
         add_cookie_guard(self, parts.cookies.prefix)
         add_response_rules(self, parts)
         add_error_pages(self)
-        self.logger.setLevel(logging.INFO)
-        logging.getLogger("signin").setLevel(logging.INFO)
-        logging.getLogger("werkzeug").addFilter(_without_query)
+        _set_up_logging()
 
     def offers(self, user_flow: str) -> bool:
         """Whether the authority has this user flow: SIGN_IN, SIGN_UP, EDIT_PROFILE or RESET_PASSWORD."""
@@ -74,6 +73,15 @@ def serve(app: SignInApp) -> None:
     default_port = 443 if app.settings.https else 80
     ssl_context = "adhoc" if app.settings.https else None
     app.run(origin.hostname, origin.port or default_port, ssl_context=ssl_context)
+
+
+def _set_up_logging() -> None:
+    """Log to where Flask logs, unless the program that imports the app has set up logging itself."""
+    log = logging.getLogger("signin")
+    log.setLevel(logging.INFO)
+    if not has_level_handler(log):
+        log.addHandler(default_handler)
+    logging.getLogger("werkzeug").addFilter(_without_query)
 
 
 def _without_query(line: logging.LogRecord) -> bool:

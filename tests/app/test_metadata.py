@@ -166,7 +166,7 @@ def test_metadata_that_is_not_to_be_trusted_stops_before_any_request(
     assert newcomer.page.status_code == 502
     assert "not set up correctly" in newcomer.text
     assert fickle.seen("authorize", "token", "keys") == []
-    assert not [name for name in newcomer.cookies if name.startswith("b2c_flow_")]
+    assert not [name for name in newcomer.cookies if name.startswith("signin_flow_")]
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500])
