@@ -8,7 +8,7 @@ from flask import jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 
-from signin.oidc import SIGN_IN, InteractionRequired, SignInRequired
+from signin.oidc import SIGN_IN, InteractionRequired, SignInRequired, checked_hints
 
 from .api import access_token
 from .engine import engine
@@ -77,7 +77,9 @@ def ask_first(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         if came_from_elsewhere():
-            return page("continue.html", path=requested_path())
+            next_path = local_path(request.args.get("next"))
+            uri = url_for(str(request.endpoint), next=next_path, **checked_hints(request.args))
+            return page("continue.html", uri=uri, is_sign_in=request.endpoint == "login")
         return view(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-MOST_WAITING = 2  # requests that may wait for one call; each of them holds a thread
+MOST_WAITING = 3  # requests that may wait for one call; each of them holds a thread
 
 
 class TooManyWaiting(Exception):
