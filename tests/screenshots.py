@@ -1,28 +1,34 @@
 """Make the README's pictures anew: python -m pytest tests/screenshots.py"""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.helpers.app import RunningApp
 from tests.helpers.person import Person, open_chromium
+from tests.helpers.tenant import Tenant
 
 FOLDER = Path(__file__).parent / "screenshots"
 PHONE = {"viewport": {"width": 390, "height": 700}}
 DESKTOP = {"viewport": {"width": 960, "height": 600}}
+SitDown = Callable[..., Person]
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium() -> Iterator[Browser]:
     with open_chromium() as browser:
         yield browser
 
 
 @pytest.fixture
-def someone(chromium, shared_app, tenant):
+def someone(chromium: Browser, shared_app: RunningApp, tenant: Tenant) -> Iterator[SitDown]:
     """A function that puts the ready account's owner at a fresh browser, signed in or not."""
-    people = []
+    people: list[Person] = []
 
-    def sit_down(*, signed_in: bool, **window: object) -> Person:
+    def sit_down(*, signed_in: bool, **window: Any) -> Person:
         person = Person(chromium.new_context(**window), shared_app.url, tenant)
         people.append(person)
         account = tenant.account
@@ -40,17 +46,17 @@ def keep(person: Person, name: str) -> None:
     assert picture.stat().st_size < 200_000
 
 
-def test_home_signed_in(someone):
+def test_home_signed_in(someone: SitDown) -> None:
     keep(someone(signed_in=True, **DESKTOP), "home-signed-in")
 
 
-def test_sign_in_at_the_local_tenant(someone):
+def test_sign_in_at_the_local_tenant(someone: SitDown) -> None:
     keep(someone(signed_in=False, **DESKTOP).click("Sign in"), "local-tenant")
 
 
-def test_api(someone):
+def test_api(someone: SitDown) -> None:
     keep(someone(signed_in=True, color_scheme="dark", **DESKTOP).click("Call a downstream API"), "api-dark")
 
 
-def test_token_details_on_a_phone(someone):
+def test_token_details_on_a_phone(someone: SitDown) -> None:
     keep(someone(signed_in=True, **PHONE).click("Token details"), "token-details-phone")

@@ -77,7 +77,7 @@ def test_a_crash_has_the_security_headers_and_no_detail(serve_app: ServeApp, ten
     app = serve_app()
 
     @app.flask.get("/crash")
-    def crash() -> None:
+    def crash() -> str:
         raise ZeroDivisionError("a detail")
 
     answer = requests.get(f"{app.url}/crash", headers={"Accept": "text/html"}, timeout=10)

@@ -116,7 +116,7 @@ FORWARDED = {
 @pytest.mark.parametrize("name", FORWARDED)
 def test_a_forged_forwarding_header_changes_nothing(browser: Browser, name: str) -> None:
     forged = {name.replace("-", "_"): FORWARDED[name]}
-    home = browser.get("/", **forged)
+    home = browser.get("/", follow=True, **forged)
     started = browser.get("/login", follow=False, **forged)
 
     assert home.status_code == 200

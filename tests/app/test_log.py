@@ -14,7 +14,7 @@ from tests.helpers.browser import (
     send_lines,
     with_query,
 )
-from tests.helpers.engine import APP_LOGGERS
+from tests.helpers.engine import is_in_the_log
 from tests.helpers.processes import Program, answers, free_port
 from tests.helpers.tenant import Tenant
 
@@ -31,8 +31,9 @@ def test_no_code_token_or_secret_is_ever_logged_or_shown(
     state = parameters(browser.location)["state"]
     pages.append(browser.get(with_query(url, state=state), follow=False))
 
-    app_log = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith(APP_LOGGERS))
+    app_log = "\n".join(r.getMessage() for r in caplog.records if is_in_the_log(r))
     shown = "".join(page.text for page in pages)
+    assert browser.session_id
     for secret in (
         parameters(url)["code"],
         tenant.settings["CLIENT_SECRET"],

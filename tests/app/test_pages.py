@@ -58,7 +58,7 @@ PATHS = {
 }
 
 
-@pytest.fixture(params=PATHS.values(), ids=PATHS)
+@pytest.fixture(params=list(PATHS.values()), ids=list(PATHS))
 def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
     """Each page of a signed-in user in turn."""
     browser.sign_in()

@@ -10,9 +10,9 @@ from tests.helpers.browser import (
 from tests.helpers.tenant import Tenant
 
 SCRIPTS = [
-    pytest.param({"Sec-Fetch-Mode": "cors"}, id="fetch"),
-    pytest.param({"Sec-Fetch-Mode": "same-origin"}, id="fetch, same-origin"),
-    pytest.param({"X-Requested-With": "XMLHttpRequest"}, id="XMLHttpRequest"),
+    pytest.param({"Sec_Fetch_Mode": "cors"}, id="fetch"),
+    pytest.param({"Sec_Fetch_Mode": "same-origin"}, id="fetch, same-origin"),
+    pytest.param({"X_Requested_With": "XMLHttpRequest"}, id="XMLHttpRequest"),
     pytest.param({"Accept": "application/json"}, id="asks for JSON"),
 ]
 
@@ -35,12 +35,12 @@ def test_a_script_that_needs_a_sign_in_gets_its_address_in_json(
 
 @pytest.mark.parametrize("path", ["/token_details", "/edit_profile"])
 def test_a_script_is_told_so_by_every_page(browser: Browser, path: str) -> None:
-    assert_told_where_to_sign_in(browser, browser.get(path, follow=False, **{"Sec-Fetch-Mode": "cors"}))
+    assert_told_where_to_sign_in(browser, browser.get(path, follow=False, Sec_Fetch_Mode="cors"))
 
 
 @pytest.mark.parametrize("headers", SCRIPTS)
 def test_a_script_gets_errors_in_json(browser: Browser, headers: dict[str, str]) -> None:
-    answer = browser.get("/nowhere", **headers)
+    answer = browser.get("/nowhere", follow=True, **headers)
 
     assert answer.status_code == 404
     assert answer.json()["error"]

@@ -88,7 +88,7 @@ def test_the_page_that_asks_before_signing_out_has_the_button(browser: Browser) 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "theirs first"])
 def test_signing_out_with_two_session_cookies_ends_both(
-    browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str
+    browser: Browser, shared_app: RunningApp, tenant: Tenant, order: int
 ) -> None:
     """One of them was planted, and the user wants out whichever it is."""
     with Browser(shared_app.url, tenant) as other:

@@ -15,7 +15,7 @@ WINDOWS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=WINDOWS.values(), ids=WINDOWS)
+@pytest.fixture(params=list(WINDOWS.values()), ids=list(WINDOWS))
 def visitor(request: pytest.FixtureRequest, someone: SitDown) -> Person:
     """Somebody at each kind of window in turn."""
     return someone(**request.param)

@@ -176,7 +176,7 @@ class Browser:
         self.http.cookies.clear("127.0.0.1")
 
     def get(self, path: str, *, follow: bool = True, **headers: str) -> requests.Response:
-        """Go to a path of the app, or to a whole URL."""
+        """Go to a path of the app, or to a whole URL. Headers are written as `Sec_Fetch_Site`."""
         return self._go("GET", urljoin(self.app_url, path), follow, headers)
 
     def post(self, path: str, *, follow: bool = True, **headers: str) -> requests.Response:

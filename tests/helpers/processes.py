@@ -67,7 +67,7 @@ class Program:
             return ready()
 
         try:
-            wait_until(is_up, f"{self.process.args} is ready")
+            wait_until(is_up, f"{self.process.args!r} is ready")
         except BaseException:  # Ctrl-C too: nothing is left running
             self.stop()
             raise

@@ -96,13 +96,15 @@ class RedisKeys:
         return {name.decode() for name in self.client.scan_iter("*", count=10_000)}
 
     def get(self, name: str) -> bytes:
-        return self.client.get(name) or b""  # type: ignore[return-value]  # redis-py's types allow for asyncio
+        value = self.client.get(name)
+        assert isinstance(value, bytes)
+        return value
 
     def put(self, name: str, value: bytes) -> None:
         self.client.set(name, value, keepttl=True, xx=True)
 
     def seconds_left(self, name: str) -> float:
-        return self.client.pttl(name) / 1000  # type: ignore[operator]
+        return self.client.pttl(name) / 1000
 
     def expire(self, name: str, seconds: float) -> None:
         self.client.pexpire(name, int(seconds * 1000))
@@ -125,7 +127,7 @@ class RedisKeys:
         assert self._changes() == before
 
     def _changes(self) -> int:
-        return int(self.client.info("persistence")["rdb_changes_since_last_save"])  # type: ignore[index]
+        return int(self.client.info("persistence")["rdb_changes_since_last_save"])
 
     @contextmanager
     def full(self) -> Iterator[None]:

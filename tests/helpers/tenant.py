@@ -77,7 +77,8 @@ class Tenant:
 
     def last_mail(self, email: str) -> str:
         """The code in the last message to this address."""
-        return next(mail["code"] for mail in reversed(self.control("GET", "mail")) if mail["to"] == email)
+        codes: list[str] = [mail["code"] for mail in self.control("GET", "mail") if mail["to"] == email]
+        return codes[-1]
 
     def all_seen(self) -> list[Seen]:
         """Every request that the tenant and the API have seen."""
