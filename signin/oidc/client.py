@@ -259,7 +259,7 @@ class Client:
     # --- MSAL -----------------------------------------------------------------------------------------------
 
     def _beginner(self, user_flow: str) -> msal.ConfidentialClientApplication:
-        """The MSAL application that begins this user flow for everybody, until the metadata is fetched anew."""
+        """The MSAL application that begins this user flow for everybody. Made anew with the metadata."""
         metadata = self.metadata(user_flow)
         known, application = self._beginners.get(user_flow, (None, None))
         if known is not metadata:
