@@ -287,9 +287,8 @@ class Client:
                 dict(flow), {"state": flow["state"], "code": code}
             )
         except UNREADABLE as error:
-            raise TokenRefused(
-                f"MSAL refused the token response: {short(error)}", check="response"
-            ) from error
+            check = "nonce" if type(error) is RuntimeError else "response"
+            raise TokenRefused(f"MSAL refused the token response: {short(error)}", check=check) from error
         return result
 
     def _refresh(

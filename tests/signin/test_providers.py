@@ -445,7 +445,7 @@ def test_metadata_that_is_not_there(
     assert type(caught.value) is error
 
 
-# --- The authorization request and response ---------------------------------------------------------------------
+# --- The authorization request and response ---------------------------------------------------------------
 
 
 def test_sign_up_at_external_id_asks_for_a_new_account(provider: stand_in.Provider) -> None:
@@ -542,7 +542,7 @@ def test_error_response(
     assert caught.value.code == code
 
 
-# --- Userinfo and sign-out ---------------------------------------------------------------------------------------
+# --- Userinfo and sign-out ---------------------------------------------------------------------------------
 
 
 def nameless(**changes: object) -> Kind:
@@ -599,7 +599,7 @@ def test_provider_without_sign_out(provider: stand_in.Provider) -> None:
     assert client.sign_out_uri("", {}, "https://app.example/") is None
 
 
-# --- Access tokens -----------------------------------------------------------------------------------------------
+# --- Access tokens -----------------------------------------------------------------------------------------
 
 
 def test_cached_token_covers_the_scopes_of_one_api(provider: stand_in.Provider) -> None:
