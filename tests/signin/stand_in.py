@@ -11,10 +11,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import jwt
+import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
@@ -55,6 +57,7 @@ class Provider:
     token_answer: dict[str, Any] = field(default_factory=dict)  # members to add; None removes one
     token_error: dict[str, Any] | None = None
     userinfo: dict[str, Any] | None = None
+    delay: float = 0.0  # seconds before each answer
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
 
     def seen(self, ending: str) -> list[dict[str, str]]:
@@ -63,6 +66,7 @@ class Provider:
 
     def answer(self, url: str, form: dict[str, str], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.requests.append((url, form, headers))
+        time.sleep(self.delay)
         if url in self.metadata:
             found = self.metadata[url]
             return found if isinstance(found, tuple) else (200, found)
@@ -160,6 +164,18 @@ class StandIn:
         client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
         _pass_on(client, server)
+
+
+def serve_on(servers: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """Lead every client that is made from now on to the stand-in, with nothing set."""
+    bundle = folder / "stand-in-ca.pem"
+    servers.ca.cert_pem.write_to_path(str(bundle))
+    for name, value in {"HTTPS_PROXY": servers.proxy_url, "NO_PROXY": ""}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.lower(), value)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    servers.provider = Provider()
+    return servers.provider
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from signin.oidc import (
     MetadataNotFound,
     OidcError,
     OpenIDConnect,
+    PasswordForgotten,
     Provider,
     ProviderUnavailable,
     ResponseRefused,
@@ -61,18 +63,8 @@ def servers() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def provider(
-    servers: StandIn, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> stand_in.Provider:
-    """The stand-in, reached through the proxy, with nothing set."""
-    bundle = tmp_path_factory.getbasetemp() / "stand-in-ca.pem"
-    servers.ca.cert_pem.write_to_path(str(bundle))
-    for name, value in {"HTTPS_PROXY": servers.proxy_url, "NO_PROXY": ""}.items():
-        monkeypatch.setenv(name, value)
-        monkeypatch.setenv(name.lower(), value)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    servers.provider = stand_in.Provider()
-    return servers.provider
+def provider(servers: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> stand_in.Provider:
+    return stand_in.serve_on(servers, tmp_path, monkeypatch)
 
 
 def metadata(issuer: str, endpoints: str, **changes: object) -> dict[str, Any]:
@@ -520,7 +512,7 @@ ERRORS = [
     (entra(), "interaction_required", "AADSTS53003: Blocked", InteractionRequired, "AADSTS53003"),
     (entra(), "temporarily_unavailable", "AADSTS7000215: ?", ProviderUnavailable, "AADSTS7000215"),
     (entra(), "invalid_grant", "AADSTS65001: No consent", InteractionRequired, "AADSTS65001"),
-    (b2c(), "access_denied", "AADB2C90118: Forgotten", OidcError, "AADB2C90118"),
+    (b2c(), "access_denied", "AADB2C90118: Forgotten", PasswordForgotten, "AADB2C90118"),
     (generic(), "invalid_scope", "AADSTS65001: of another kind", SetupFault, ""),
 ]
 
