@@ -57,8 +57,12 @@ class Provider:
     token_answer: dict[str, Any] = field(default_factory=dict)  # members to add; None removes one
     token_error: dict[str, Any] | None = None
     userinfo: dict[str, Any] | None = None
-    delay: float = 0.0  # seconds before each answer
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    delay: float = 0.0  # seconds before each answer
+    released: threading.Event = field(default_factory=threading.Event)  # clear it to hold every answer
+
+    def __post_init__(self) -> None:
+        self.released.set()
 
     def seen(self, ending: str) -> list[dict[str, str]]:
         """The forms of the requests to URLs that end like this."""
@@ -67,6 +71,7 @@ class Provider:
     def answer(self, url: str, form: dict[str, str], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.requests.append((url, form, headers))
         time.sleep(self.delay)
+        self.released.wait(10)
         if url in self.metadata:
             found = self.metadata[url]
             return found if isinstance(found, tuple) else (200, found)
