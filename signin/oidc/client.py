@@ -5,6 +5,7 @@ what it leaves to the application is done in this package.
 """
 
 import logging
+import secrets
 import time
 import warnings
 from collections.abc import Collection, Mapping
@@ -103,6 +104,7 @@ class Client:
         flow: dict[str, Any] = self._beginner(user_flow).initiate_auth_code_flow(
             sorted(asked),
             redirect_uri=self.redirect_uri,
+            state=secrets.token_urlsafe(16),  # MSAL's own has fewer bits, and takes longer
             response_mode="query",
             login_hint=login_hint,
             domain_hint=domain_hint,

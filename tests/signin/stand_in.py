@@ -129,6 +129,7 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # headers and body in one piece
 
             def do_GET(self) -> None:
                 self._answer({})
@@ -165,7 +166,7 @@ class StandIn:
         request = b""
         while b"\r\n\r\n" not in request:
             request += client.recv(4096)
-        server = socket.create_connection(self._tls.server_address[:2])
+        server = socket.create_connection(("127.0.0.1", self._tls.server_port))
         client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
         _pass_on(client, server)

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -32,6 +32,9 @@ CONTEXT = {"client_id": "some-client", "token_endpoint": "https://op.example/tok
 PASSWORD = "a password"
 
 
+MakeFile = Callable[[Path, rsa.RSAPrivateKey, x509.Certificate, str | None], Path]
+
+
 def certificate_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
@@ -55,7 +58,7 @@ def encryption(password: str | None) -> serialization.KeySerializationEncryption
     return serialization.BestAvailableEncryption(password.encode())
 
 
-def pem_file(
+def pem_file()
     folder: Path,
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
     certificate: x509.Certificate,
@@ -67,7 +70,7 @@ def pem_file(
     return path
 
 
-def pfx_file(
+def pfx_file()
     folder: Path, key: rsa.RSAPrivateKey, certificate: x509.Certificate, password: str | None
 ) -> Path:
     path = folder / "app.pfx"
@@ -79,7 +82,7 @@ def pfx_file(
 
 @pytest.mark.parametrize("password", [None, PASSWORD])
 @pytest.mark.parametrize("make", [pem_file, pfx_file])
-def test_certificate_signs_an_assertion(make, password, key, certificate, tmp_path) -> None:
+def test_certificate_signs_an_assertion(make: MakeFile, password: str | None, key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
     credential = Certificate(make(tmp_path, key, certificate, password), password)
     assertion = credential.client_credential["client_assertion"](CONTEXT)
     header = jwt.get_unverified_header(assertion)
@@ -93,7 +96,7 @@ def test_certificate_signs_an_assertion(make, password, key, certificate, tmp_pa
     assert credential.ends == ENDS
 
 
-def test_every_assertion_is_another(key, certificate, tmp_path) -> None:
+def test_every_assertion_is_another(key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
     credential = Certificate(pem_file(tmp_path, key, certificate, None))
     assertions = [credential.client_credential["client_assertion"](CONTEXT) for _ in range(2)]
     ids = {jwt.decode(one, options={"verify_signature": False})["jti"] for one in assertions}
@@ -102,14 +105,14 @@ def test_every_assertion_is_another(key, certificate, tmp_path) -> None:
 
 @pytest.mark.parametrize("make", [pem_file, pfx_file])
 @pytest.mark.parametrize("password", [None, "another"])
-def test_wrong_password(make, password, key, certificate, tmp_path) -> None:
+def test_wrong_password(make: MakeFile, password: str | None, key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
     path = make(tmp_path, key, certificate, PASSWORD)
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(path, password)
     assert (caught.value.problem, caught.value.path) == ("password", str(path))
 
 
-def test_certificate_file_that_is_not_there(tmp_path) -> None:
+def test_certificate_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(tmp_path / "none.pfx")
     assert caught.value.problem == "unreadable"
@@ -118,7 +121,7 @@ def test_certificate_file_that_is_not_there(tmp_path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"not a certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_file_that_holds_no_certificate_and_key(content, tmp_path) -> None:
+def test_file_that_holds_no_certificate_and_key(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "app.pem"
     path.write_bytes(content)
     with pytest.raises(CredentialUnusable) as caught:
@@ -126,14 +129,14 @@ def test_file_that_holds_no_certificate_and_key(content, tmp_path) -> None:
     assert caught.value.problem == "format"
 
 
-def test_certificate_of_another_key(key, tmp_path) -> None:
+def test_certificate_of_another_key(key: rsa.RSAPrivateKey, tmp_path: Path) -> None:
     other = certificate_of(rsa.generate_private_key(65537, 2048))
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(pem_file(tmp_path, key, other, None))
     assert caught.value.problem == "format"
 
 
-def test_key_that_is_not_rsa(tmp_path) -> None:
+def test_key_that_is_not_rsa(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(pem_file(tmp_path, key, certificate_of(key), None))
@@ -145,7 +148,7 @@ def test_empty_secret_is_refused() -> None:
         ClientSecret("")
 
 
-def test_federated_token_is_read_anew(tmp_path) -> None:
+def test_federated_token_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "token"
     read = FederatedTokenFile(path).client_credential["client_assertion"]
     for token in ("first", "second"):
@@ -154,7 +157,7 @@ def test_federated_token_is_read_anew(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, ""])
-def test_federated_token_that_is_not_there(content, tmp_path) -> None:
+def test_federated_token_that_is_not_there(content: str | None, tmp_path: Path) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
@@ -163,7 +166,7 @@ def test_federated_token_that_is_not_there(content, tmp_path) -> None:
 
 
 @pytest.fixture
-def identity_endpoint(monkeypatch) -> Iterator[dict[str, object]]:
+def identity_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     """App Service's endpoint for managed identities. The dictionary is what it answers."""
     answer: dict[str, object] = {
         "status": 200,
@@ -191,20 +194,20 @@ def identity_endpoint(monkeypatch) -> Iterator[dict[str, object]]:
     server.server_close()
 
 
-def test_managed_identity_gives_its_token(identity_endpoint) -> None:
+def test_managed_identity_gives_its_token(identity_endpoint: dict[str, object]) -> None:
     credential = ManagedIdentity("some-identity")
     assert credential.client_credential["client_assertion"]() == "a-token"
     assert "api%3A%2F%2FAzureADTokenExchange" in str(identity_endpoint["path"])
     assert "client_id=some-identity" in str(identity_endpoint["path"])
 
 
-def test_managed_identity_that_is_refused(identity_endpoint) -> None:
+def test_managed_identity_that_is_refused(identity_endpoint: dict[str, object]) -> None:
     identity_endpoint.update(status=400, body={"statusCode": 400, "message": "no such identity"})
     with pytest.raises(SetupFault):
         ManagedIdentity("some-identity").client_credential["client_assertion"]()
 
 
-def test_managed_identity_that_does_not_answer(monkeypatch) -> None:
+def test_managed_identity_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token")
     monkeypatch.setenv("IDENTITY_HEADER", "some-header")
     with pytest.raises(ProviderUnavailable):

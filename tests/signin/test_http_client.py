@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -230,7 +231,7 @@ def test_redirect_is_not_followed_and_no_cookie_kept() -> None:
         assert b"cookie" not in server.requests[1].lower()
 
 
-def test_netrc_plays_no_part(tmp_path, monkeypatch) -> None:
+def test_netrc_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -247,7 +248,7 @@ def test_retry_after_is_not_slept_on() -> None:
         assert len(server.requests) == 1
 
 
-def test_proxy_of_the_environment_is_used(monkeypatch) -> None:
+def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(sends(OK, b"Content-Length: 5\r\n\r\nproxy")) as server:
         monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:word@"))
         monkeypatch.setenv("http_proxy", server.url.replace("http://", "http://user:word@"))
@@ -272,7 +273,7 @@ def test_refused_connection() -> None:
         client(url).request("GET", url)
 
 
-def test_ca_bundle_that_is_not_there(monkeypatch) -> None:
+def test_ca_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
     with pytest.raises(HttpError):
         client("https://127.0.0.1:1/").request("GET", "https://127.0.0.1:1/")

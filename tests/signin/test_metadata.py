@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,7 @@ def servers() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def provider(servers: StandIn, tmp_path, monkeypatch) -> Provider:
+def provider(servers: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
     return serve_on(servers, tmp_path, monkeypatch)
 
 
@@ -112,7 +113,9 @@ def test_fresh_metadata_needs_no_slot(provider: Provider) -> None:
         thread.join()
 
 
-def test_stale_metadata_is_used_while_the_provider_is_down(provider: Provider, monkeypatch) -> None:
+def test_stale_metadata_is_used_while_the_provider_is_down(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(metadata_module, "LIFETIME", 0)
     client = client_of(entra(), provider)
     issuer = client.metadata(SIGN_IN)["issuer"]
