@@ -5,6 +5,7 @@ what it leaves to the application is done in this package.
 """
 
 import logging
+import secrets
 import time
 import warnings
 from collections.abc import Collection, Mapping
@@ -111,6 +112,7 @@ class Client:
         flow: dict[str, Any] = self._beginner(user_flow).initiate_auth_code_flow(
             sorted(asked),
             redirect_uri=self.redirect_uri,
+            state=secrets.token_urlsafe(16),  # MSAL's own has fewer bits, and takes longer
             response_mode="query",
             login_hint=login_hint,
             domain_hint=domain_hint,
@@ -270,7 +272,7 @@ class Client:
     # --- MSAL -----------------------------------------------------------------------------------------------
 
     def _beginner(self, user_flow: str) -> msal.ConfidentialClientApplication:
-        """The MSAL application that begins this user flow for everybody, until the metadata is new."""
+        """The MSAL application that begins this user flow for everybody, until the metadata changes."""
         metadata = self.metadata(user_flow)
         known, application = self._beginners.get(user_flow, (None, None))
         if known is not metadata:
@@ -298,9 +300,8 @@ class Client:
                 dict(flow), {"state": flow["state"], "code": code}
             )
         except UNREADABLE as error:
-            raise TokenRefused(
-                f"MSAL refused the token response: {short(error)}", check="response"
-            ) from error
+            check = "nonce" if type(error) is RuntimeError else "response"
+            raise TokenRefused(f"MSAL refused the token response: {short(error)}", check=check) from error
         return result
 
     def _refresh(

@@ -118,17 +118,24 @@ class HttpClient:
         A connection that cannot be made is tried once more, and so is a GET whose connection breaks.
         """
         with self.bulkhead:
-            running = _deadline.set(time.monotonic() + self._deadline)
             try:
-                return self._exchange(method, url, body, headers or {})
-            except urllib3.exceptions.HTTPError as error:
+                connections = self._connections()
+                running = _deadline.set(time.monotonic() + self._deadline)
+                try:
+                    return self._exchange(connections, method, url, body, headers or {})
+                finally:
+                    _deadline.reset(running)
+            except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 raise _translated(error, self._deadline) from error
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise _translated(error, self._deadline) from error
-            finally:
-                _deadline.reset(running)
 
-    def _exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+    def _exchange(
+        self,
+        connections: urllib3.PoolManager,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
         retries = urllib3.Retry(
             total=1,
             connect=1,
@@ -137,7 +144,7 @@ class HttpClient:
             allowed_methods={"GET"},
             respect_retry_after_header=False,
         )
-        response = self._connections().urlopen(
+        response = connections.urlopen(
             method,
             url,
             body=body,
@@ -201,8 +208,6 @@ def _closed_unless_read(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
 
 
 def _translated(error: Exception, deadline: float) -> HttpError:
-    if isinstance(error, HttpError):
-        return error
     cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
     detail = f"{type(cause).__name__}: {str(cause)[:200]!r}"
     if isinstance(cause, NameResolutionError):

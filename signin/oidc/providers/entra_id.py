@@ -43,7 +43,10 @@ class _Entra(Microsoft):
 
     def key_issuer_fits(self, key_issuer: str | None, claims: Mapping[str, Any]) -> bool:
         """A key may serve every tenant, `{tenantid}`, or one. Keys without the member serve every tenant."""
-        return key_issuer is None or key_issuer.replace(TEMPLATE, tenant_id(claims)) == claims["iss"]
+        issuer = str(claims["iss"]).lower()
+        return (
+            key_issuer is None or key_issuer.lower().replace(TEMPLATE, self.tenant_of(issuer) or "") == issuer
+        )
 
 
 class EntraID(_Entra):
