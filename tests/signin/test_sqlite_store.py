@@ -55,6 +55,7 @@ def test_folder_and_files_are_the_owners_alone(folder: Path, store: Store) -> No
     assert rights(folder) == "0o700"
     assert {path.name: rights(path) for path in folder.iterdir()} == {
         "sessions.sqlite3": "0o600",
+        "sessions.sqlite3-owner": "0o600",
         "sessions.sqlite3-shm": "0o600",
         "sessions.sqlite3-wal": "0o600",
     }
