@@ -5,7 +5,7 @@ rules hold when the file is deleted or replaced while the app runs:
 
 - Only one thread of one process at a time makes or opens the file. A lock on the folder sees to it.
 - What a former file has left goes before a new one is made or opened. A note tells to which file it belongs.
-- Within that lock, files are named relative to the folder that is locked, not to one that has just replaced it.
+- Within that lock, files are named relative to the locked folder, not to one that has just replaced it.
 """
 
 import logging
@@ -24,7 +24,7 @@ except ImportError:  # Windows, where a file that is open cannot be deleted
 
 log = logging.getLogger(__name__)
 
-Identity = tuple[int, int]  # device and inode
+Identity = tuple[int, int, int]  # device, inode, and inode of the log
 
 NAME = "sessions.sqlite3"
 NOTE = f"{NAME}-owner"
@@ -36,15 +36,23 @@ class SqliteFile:
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / NAME
+        self._path, self._log = str(self.path), f"{self.path}-wal"  # text, for they are used on every page
         self._thread_lock = threading.Lock()
 
     def identity(self) -> Identity | None:
-        """Tells a file that was deleted or replaced from the one that is there now. None if there is none."""
+        """Changes when the file or its log is deleted or replaced. None without a file.
+
+        The log stays the same for as long as somebody has the file open. os.stat is faster than Path.stat,
+        and every page comes here.
+        """
         try:
-            found = os.stat(self.path)  # noqa: PTH116, for this is on every page and Path.stat takes longer
+            found = os.stat(self._path)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return found.st_dev, found.st_ino
+        try:
+            return found.st_dev, found.st_ino, os.stat(self._log).st_ino  # noqa: PTH116
+        except FileNotFoundError:
+            return found.st_dev, found.st_ino, 0
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -126,7 +134,7 @@ def _remove_beside(folder: int) -> None:
 
 def _read_note(folder: int) -> str:
     try:
-        with open(os.open(NOTE, os.O_RDONLY, dir_fd=folder)) as file:
+        with os.fdopen(os.open(NOTE, os.O_RDONLY, dir_fd=folder)) as file:
             return file.read(100)
     except FileNotFoundError:
         return ""
@@ -134,7 +142,7 @@ def _read_note(folder: int) -> str:
 
 def _write_note(note: str, folder: int) -> None:
     flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-    with open(os.open(NOTE, flags, 0o600, dir_fd=folder), "w") as file:
+    with os.fdopen(os.open(NOTE, flags, 0o600, dir_fd=folder), "w") as file:
         file.write(note)
 
 

@@ -122,14 +122,16 @@ class SqliteStore:
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = FULL")
                     cursor = connection.sqlite.execute(statement, values)
+                    result = cursor.fetchone(), cursor.rowcount
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = NORMAL")
-                    return cursor.fetchone(), cursor.rowcount
-                except sqlite3.Error:
-                    if self._file.identity() == connection.file:
-                        raise  # else the file was deleted just now, and another connection will do
-                finally:
-                    self._idle.append(connection)
+                except BaseException as error:
+                    connection.sqlite.close()
+                    if isinstance(error, sqlite3.Error) and self._file.identity() != connection.file:
+                        continue  # the file was deleted just now, and another connection will do
+                    raise
+                self._idle.append(connection)
+                return result
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"SQLite: {error}") from error
 
@@ -161,7 +163,7 @@ class SqliteStore:
             except (FileNotFoundError, FileExistsError) as error:  # the folder may have vanished again
                 failure = error
             except sqlite3.Error:
-                if file == self._file.identity():
+                if _same_file(self._file.identity(), file):
                     raise
         raise failure or OSError(f"{self._file.path} keeps being replaced")
 
@@ -172,14 +174,15 @@ class SqliteStore:
             uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            if self._file.identity() == file:
+            if _same_file(self._file.identity(), file):
                 sqlite.execute("PRAGMA journal_mode = WAL")
                 sqlite.execute("PRAGMA synchronous = NORMAL")
                 for statement in SCHEMA:
                     sqlite.execute(statement)
                 sqlite.text_factory = bytes  # what a damaged file holds can be read, and is refused later
-                if self._file.identity() == file:
-                    return Connection(sqlite, file, os.getpid())
+                opened = self._file.identity()
+                if opened and _same_file(opened, file):
+                    return Connection(sqlite, opened, os.getpid())
         except BaseException:
             sqlite.close()
             raise
@@ -190,6 +193,11 @@ class SqliteStore:
 _of_other_processes: list[
     Connection
 ] = []  # closing them here would end the locks of the process they belong to
+
+
+def _same_file(one: Identity | None, other: Identity | None) -> bool:
+    """Whether it is the same file. Its log is made when it is opened."""
+    return one is not None and other is not None and one[:2] == other[:2]
 
 
 def _close_all(connections: list[Connection]) -> None:
