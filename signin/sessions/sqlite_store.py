@@ -8,7 +8,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -36,7 +36,6 @@ PURGE = "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expir
 class Connection(NamedTuple):
     sqlite: sqlite3.Connection
     file: Identity
-    beside: dict[str, Identity]  # its write-ahead log and index
     process: int
 
 
@@ -53,7 +52,6 @@ class SqliteStore:
         self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
         try:
-            self._file.make()
             self._connect().sqlite.close()  # a connection must not cross a fork
         except (sqlite3.Error, OSError) as error:
             raise StoreUnusable("SESSION_DIR", f"{folder} cannot be used: {error}") from error
@@ -113,8 +111,8 @@ class SqliteStore:
     def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[Any, int]:
         """The first row, and the number of rows changed.
 
-        A power failure may undo the last writes that are not `durable`. To lose a sign-in does little harm, and
-        waiting for the disk after each write makes a sign-in several times as slow. To lose a sign-out is
+        A power failure may undo the last writes that are not `durable`. To lose a sign-in does little harm,
+        and waiting for the disk after each write makes a sign-in several times as slow. To lose a sign-out is
         different: the old cookie would open the session again.
         """
         try:
@@ -124,14 +122,16 @@ class SqliteStore:
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = FULL")
                     cursor = connection.sqlite.execute(statement, values)
+                    result = cursor.fetchone(), cursor.rowcount
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = NORMAL")
-                    return cursor.fetchone(), cursor.rowcount
-                except sqlite3.Error:
-                    if self._file.identity() == connection.file:
-                        raise  # else the file was deleted just now, and another connection will do
-                finally:
-                    self._idle.append(connection)
+                except BaseException as error:
+                    connection.sqlite.close()
+                    if isinstance(error, sqlite3.Error) and self._file.identity() != connection.file:
+                        continue  # the file was deleted just now, and another connection will do
+                    raise
+                self._idle.append(connection)
+                return result
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"SQLite: {error}") from error
 
@@ -147,51 +147,47 @@ class SqliteStore:
             elif connection.file == file:
                 return connection
             else:
-                self._leave(connection, file)
-
-    def _leave(self, connection: Connection, file: Identity | None) -> None:
-        """Close a connection to a file that was deleted or replaced."""
-        if file is not None:  # before closing: an inode number that is in use is not given to a new file
-            self._file.forget(connection.beside)
-        connection.sqlite.close()
+                connection.sqlite.close()
 
     def _connect(self) -> Connection:
-        """Open a connection to the file that is there. Make the file if there is none."""
+        """Open the file that is there. Make it if there is none."""
+        failure: Exception | None = None
         for _ in range(MOST_REPLACEMENTS):
-            file = self._file.identity()
-            if file is None:
-                log.warning("%s is gone: a new one is made", self._file.path)
-                with suppress(FileNotFoundError):  # the folder has vanished again
-                    self._file.make()
-                continue
+            file = None
             try:
-                sqlite = self._open()
+                with self._file.ready():
+                    file = self._file.identity()
+                    connection = self._open(file) if file else None
+                    if connection:
+                        return connection
+            except (FileNotFoundError, FileExistsError) as error:  # the folder may have vanished again
+                failure = error
             except sqlite3.Error:
-                if self._file.identity() == file:
+                if _same_file(self._file.identity(), file):
                     raise
-                continue
-            connection = Connection(sqlite, file, self._file.beside(), os.getpid())
-            if self._file.identity() == file:
-                return connection
-            sqlite.close()
-        raise OSError(f"{self._file.path} keeps being replaced")
+        raise failure or OSError(f"{self._file.path} keeps being replaced")
 
-    def _open(self) -> sqlite3.Connection:
-        # mode=rw does not make a file. Only SqliteFile does, under its lock.
-        uri = f"file:{quote(str(self._file.path.absolute()))}?mode=rw"
+    def _open(self, file: Identity) -> Connection | None:
+        """None if the file is deleted or replaced meanwhile."""
+        uri = f"file:{quote(str(self._file.path.absolute()))}?mode=rw"  # which does not make a file
         sqlite = sqlite3.connect(
             uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            _write_ahead(sqlite)
-            sqlite.execute("PRAGMA synchronous = NORMAL")
-            for statement in SCHEMA:
-                sqlite.execute(statement)
-            sqlite.text_factory = bytes  # whatever a damaged file holds can be read, and is refused later
+            if _same_file(self._file.identity(), file):
+                sqlite.execute("PRAGMA journal_mode = WAL")
+                sqlite.execute("PRAGMA synchronous = NORMAL")
+                for statement in SCHEMA:
+                    sqlite.execute(statement)
+                sqlite.text_factory = bytes  # what a damaged file holds can be read, and is refused later
+                opened = self._file.identity()
+                if opened and _same_file(opened, file):
+                    return Connection(sqlite, opened, os.getpid())
         except BaseException:
             sqlite.close()
             raise
-        return sqlite
+        sqlite.close()
+        return None
 
 
 _of_other_processes: list[
@@ -199,17 +195,9 @@ _of_other_processes: list[
 ] = []  # closing them here would end the locks of the process they belong to
 
 
-def _write_ahead(sqlite: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log. SQLite does not wait for another process that does so just now."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            sqlite.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_SECONDS)
+def _same_file(one: Identity | None, other: Identity | None) -> bool:
+    """Whether it is the same file. Its log is made when it is opened."""
+    return one is not None and other is not None and one[:2] == other[:2]
 
 
 def _close_all(connections: list[Connection]) -> None:
