@@ -17,7 +17,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from local_tenant import LocalTenant
 from tests.browser import Browser
 from tests.processes import Redis
-from tests.tenant_visitor import Visitor
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -180,14 +179,3 @@ def browser(shared_app, tenant):
     """A browser that has been nowhere yet."""
     with Browser(shared_app.url, tenant) as browser:
         yield browser
-
-
-@pytest.fixture
-def visitor(tenant):
-    """Somebody who speaks the protocol to a module's own local tenant, which is as before afterwards."""
-    visitor = Visitor(tenant)
-    options = visitor.control("GET", "options")
-    yield visitor
-    visitor.control("DELETE", "faults")
-    visitor.control("PATCH", "options", options)
-    visitor.control("PUT", "clock", {"offset": 0})
