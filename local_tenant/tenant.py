@@ -53,7 +53,7 @@ class LocalTenant:
         announce: Callable[[str], None] = lambda line: None,
     ):
         self._port = port
-        self._state = TenantState(redirect_uris, announce)
+        self._tenant = TenantState(redirect_uris, announce)
         self._secret_key = secrets.token_urlsafe(48)
         self._running = ExitStack()
 
@@ -69,14 +69,14 @@ class LocalTenant:
     def _start(self, stack: ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
         tls, self.ca_bundle = make_certificate(Path(folder))
-        app, servers = create_app(self._state), []
+        app, servers = create_app(self._tenant), []
         for offset, (wsgi_app, context) in enumerate(
-            [(app, None), (app, tls), (create_api(self._state), None)]
+            [(app, None), (app, tls), (create_api(self._tenant), None)]
         ):
             servers.append(WebServer(self._port and self._port + offset, wsgi_app, context))
             stack.callback(servers[-1].stop)
         pages, back_channel, api = (f"{LOOPBACK}:{server.port}" for server in servers)
-        origins = self._state.authority.origins
+        origins = self._tenant.authority.origins
         origins.pages, origins.back_channel, origins.api = (
             f"http://{pages}",
             f"https://{back_channel}",
@@ -87,35 +87,35 @@ class LocalTenant:
 
     def stop(self) -> None:
         """Release held requests, close everything, and delete the CA bundle."""
-        self._state.faults.close()
+        self._tenant.faults.close()
         self._running.close()
 
     @property
     def url(self) -> str:
         """Origin of the pages and the control API."""
-        return self._state.authority.origins.pages
+        return self._tenant.authority.origins.pages
 
     @property
     def tls_url(self) -> str:
         """Origin of metadata, keys and token endpoint."""
-        return self._state.authority.origins.back_channel
+        return self._tenant.authority.origins.back_channel
 
     @property
     def api_url(self) -> str:
         """Address of the protected web API."""
-        return f"{self._state.authority.origins.api}/tasks"
+        return f"{self._tenant.authority.origins.api}/tasks"
 
     @property
     def account(self) -> dict[str, str]:
         """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
-        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._state.first_account.sub}
+        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._tenant.first_account.sub}
 
     @property
     def settings(self) -> dict[str, str]:
         """Everything that an app needs to use this tenant, as environment variables. Empty: not set."""
         return {
-            **self._state.authority.settings(),
-            "REDIRECT_URI": self._state.app.redirect_uris[0],
+            **self._tenant.authority.settings(),
+            "REDIRECT_URI": self._tenant.app.redirect_uris[0],
             "ENDPOINT": self.api_url,
             # The pages are served over http, which the app accepts at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": self.url,

@@ -60,8 +60,8 @@ class KeyRing:
         return self.keys[0]
 
     @cached_property
-    def unpublished(self) -> SigningKey:
-        """A key that nobody can find among the published ones."""
+    def stranger(self) -> SigningKey:
+        """A key that is not published."""
         return SigningKey(self._clock.now())
 
     def rotate(self, *, keep_old: bool) -> None:
@@ -85,7 +85,7 @@ class KeyRing:
 def forge(claims: Mapping[str, Any], keys: KeyRing, fault: Fault, client_secret: str) -> str:
     """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`."""
     algorithm = fault.get("alg", "RS256")
-    key = keys.unpublished if fault.get("key") == "other" else keys.current
+    key = keys.stranger if fault.get("key") == "other" else keys.current
     header = {"typ": "JWT", "alg": None if algorithm == "null" else algorithm}
     kid = fault.get("kid", "good")
     if kid != "absent":
