@@ -3,7 +3,7 @@
 from flask import Flask, render_template
 
 from benchmarks.rig import ROOT
-from benchmarks.stand_in import NAME
+from benchmarks.stand_in.tenant import NAME
 
 TEMPLATES = ROOT / "templates"
 SOMEBODY = {"name": NAME}
