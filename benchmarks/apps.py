@@ -52,14 +52,19 @@ class RunningApps:
 
     def start(self) -> None:
         """Start the apps, sign the users in, and fill the stores that hold many sessions."""
-        stores = {REDIS: {"REDIS_URL": self.rig.redis_url(0)}, REDIS_MANY: {"REDIS_URL": self.rig.redis_url(1)}}
+        stores = {
+            REDIS: {"REDIS_URL": self.rig.redis_url(0)},
+            REDIS_MANY: {"REDIS_URL": self.rig.redis_url(1)},
+        }
         for name, module in APP_KINDS.items():
             label = name.replace(" ", "-").replace(",", "")
             extra = stores.get(name, {})
-            self.servers[name] = self.rig.app(label, module, public_cas=self._public_cas, **extra)
+            self.servers[name] = self.rig.app(label, module, public_cas=self._public_cas, settings=extra)
             if name != BARE:
                 say(f"{name}: signing {HOME_USERS} users in")
-                self.cookies[name] = [settled_cookies(v) for v in sign_in_many(self.servers[name], HOME_USERS)]
+                self.cookies[name] = [
+                    settled_cookies(v) for v in sign_in_many(self.servers[name], HOME_USERS)
+                ]
         self._fill(SQLITE_MANY)
         before = self.rig.redis_memory()
         self._fill(REDIS_MANY)

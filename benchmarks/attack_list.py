@@ -1,4 +1,4 @@
-"""The attacks of ``benchmarks.attacks``. Each says how many requests come at once, and what each of them is."""
+"""The attacks of ``benchmarks.attacks``: how many requests come at once, and what each of them is."""
 
 import secrets
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Attacks an app on this machine and measures how long its other visitors wait meanwhile.
 
 ``python -m benchmarks.attacks [--store sqlite|redis] [--only TEXT]``. The app runs with the project's
-``gunicorn.conf.py``, two workers of 32 threads. Every attack has an app of its own and stops by itself: bursts of
-requests for five seconds, four a second at most, each given up after twenty seconds.
+``gunicorn.conf.py``, on two workers of 32 threads. Every attack has an app of its own and stops by itself. It
+sends bursts of requests for five seconds, four a second at most, and gives each request up after twenty.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def run_attack(rig: Rig, attack: Attack, stores: dict[str, str], cookies: list[s
 def start_app(rig: Rig, name: str, stores: dict[str, str]) -> AppServer:
     """Start an app as the project is served in production."""
     label = "".join(letter if letter.isalnum() else "-" for letter in name)
-    return rig.app(label, threads=THREADS, **stores)
+    return rig.app(label, threads=THREADS, settings=stores)
 
 
 def warm_up(server: AppServer) -> None:
@@ -85,7 +85,7 @@ def summary(answers: list[Answer]) -> str:
     """Return how often the attack got which status, after how long, and the size of large answers."""
     statuses = Counter(str(answer.status) if answer.status else "no answer" for answer in answers)
     seconds = [answer.seconds for answer in answers]
-    text = ", ".join(f"{count} × {status}" for status, count in statuses.most_common())
+    text = ", ".join(f"{count} x {status}" for status, count in statuses.most_common())
     text += f"; {duration(min(seconds))} to {duration(max(seconds))}"
     largest = max(answer.size for answer in answers)
     return text + (f"; {largest / 1e6:.1f} MB" if largest > LARGE else "")
@@ -94,7 +94,9 @@ def summary(answers: list[Answer]) -> str:
 def run_attacks(rig: Rig, store: str, only: str) -> str:
     """Run the attacks whose names contain a text, one after the other, and return the table."""
     # All apps share one store, so that the other visitors stay signed in from one to the next.
-    stores = {"REDIS_URL": rig.redis_url()} if store == "redis" else {"SESSION_DIR": str(rig.directory / "store")}
+    stores = (
+        {"REDIS_URL": rig.redis_url()} if store == "redis" else {"SESSION_DIR": str(rig.directory / "store")}
+    )
     first = start_app(rig, "first", stores)
     visitors = [Visitor(first.url) for _ in range(OTHER_VISITORS)]
     for visitor in visitors:

@@ -22,7 +22,13 @@ from .rig import ROOT, Rig
 
 PICTURE = ROOT / "benchmarks" / "memory.svg"
 FULL = Effort(
-    rounds=9, home_seconds=3, sign_ins=64, calls=160, many=1_000_000, growth_sign_ins=10_000, hanging_seconds=60
+    rounds=9,
+    home_seconds=3,
+    sign_ins=64,
+    calls=160,
+    many=1_000_000,
+    growth_sign_ins=10_000,
+    hanging_seconds=60,
 )
 QUICK = Effort(
     rounds=3, home_seconds=1, sign_ins=32, calls=96, many=20_000, growth_sign_ins=400, hanging_seconds=10
@@ -71,7 +77,7 @@ def main() -> None:
     parser.add_argument(
         "--public-cas",
         action="store_true",
-        help="trust all public CAs besides the tenant's, and call the API over TLS: opening a connection costs more",
+        help="trust all public CAs besides the stand-in's, and call the API over TLS",
     )
     options = parser.parse_args()
     exit_on_signals()

@@ -13,7 +13,9 @@ Curve = list[tuple[int, float]]
 
 def draw_growth(curves: dict[str, Curve], picture: Path) -> None:
     """Write the memory (MiB) of each worker over the sign-ins done as an SVG picture."""
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "growth", "font.family": "sans-serif"})
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "growth", "font.family": "sans-serif"}
+    )
     figure, axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
     for name, curve in curves.items():
         sign_ins, sizes = zip(*curve, strict=True)

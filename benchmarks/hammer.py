@@ -85,8 +85,8 @@ async def _hammer(
     for connection in connections:
         await asyncio.get_running_loop().create_connection(
             lambda connection=connection: connection,  # type: ignore[misc]
-            host.hostname,
-            host.port,
+            host.hostname or "",
+            host.port or 80,
         )
     await asyncio.sleep(seconds)
     for connection in connections:

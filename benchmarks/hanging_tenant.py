@@ -10,8 +10,8 @@ import json
 import sys
 import time
 
-from gevent.pool import Pool
-from locust import HttpUser, constant_pacing, task
+from gevent.pool import Pool  # type: ignore[import-untyped, unused-ignore]
+from locust import HttpUser, User, constant_pacing, task
 from locust.env import Environment  # replaces Python's sockets, so it stands before the modules that use them
 from requests.cookies import RequestsCookieJar
 
@@ -29,7 +29,7 @@ class Person(HttpUser):
     """A user with the cookies of one who has signed in, or is about to."""
 
     abstract = True
-    wait_time = constant_pacing(1)  # type: ignore[no-untyped-call]
+    wait_time = constant_pacing(1)
     ready: list[tuple[RequestsCookieJar, str]]  # cookies, and where the tenant sends the browser back to
 
     def on_start(self) -> None:
@@ -94,10 +94,10 @@ def prepare(url: str) -> None:
 
 def measure(rig: Rig, store: str, seconds: int) -> dict[str, float]:
     """Return p95 and worst (seconds) of the pages that need no token, their number, and how many failed."""
-    server = rig.app(store, threads=32, **({"REDIS_URL": rig.redis_url()} if store == "redis" else {}))
+    server = rig.app(store, threads=32, settings={"REDIS_URL": rig.redis_url()} if store == "redis" else {})
     prepare(server.url)
     rig.slow_down(token=NEVER, metadata=NEVER, keys=NEVER)
-    users = [Reader, Caller, Returning]
+    users: list[type[User]] = [Reader, Caller, Returning]
     environment = Environment(user_classes=users, host=server.url, stop_timeout=2 * TIMEOUT + 5)
     runner = environment.create_local_runner()
     runner.start(READERS + CALLERS + RETURNING, spawn_rate=100)

@@ -1,14 +1,14 @@
 """Keeps 200 users busy while a worker is killed every ten seconds, and counts what went wrong.
 
-``python -m benchmarks.load [--minutes 3] [--store sqlite|redis|both]``. Exit status 1 when anything went wrong
-that was not inside a killed worker.
+``python -m benchmarks.load [--minutes 3] [--store sqlite|redis|both]``. Exit status 1 when anything went
+wrong that was not inside a killed worker.
 """
 
 import argparse
 import sys
 import time
 
-import gevent
+import gevent  # type: ignore[import-untyped, unused-ignore]
 from locust.env import Environment  # replaces Python's sockets, so it stands before the modules that use them
 
 from .figures import duration, say, table
@@ -23,7 +23,7 @@ LAST_ROUND_SECONDS = 90  # for users to finish their round when the time is over
 def put_under_load(rig: Rig, store: str, minutes: float) -> bool:
     """Run the load on one store, print what happened, and return whether nothing went wrong."""
     say(f"{store}: {USERS} users for {minutes:g} minutes")
-    server = rig.app(store, **({"REDIS_URL": rig.redis_url()} if store == "redis" else {}))
+    server = rig.app(store, settings={"REDIS_URL": rig.redis_url()} if store == "redis" else {})
     before = rig.counts()
     environment = Environment(user_classes=[Person], host=server.url, stop_timeout=LAST_ROUND_SECONDS)
     Person.killer, Person.rounds = Killer(server), 0

@@ -3,9 +3,10 @@
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-import gevent
+import gevent  # type: ignore[import-untyped, unused-ignore]
+import requests
 from locust import HttpUser, between, task
 from locust.exception import RescheduleTask
 from requests import Response
@@ -28,7 +29,7 @@ class Person(HttpUser):
     Locust's own statistics hold what went wrong: a failure's text is INSIDE, REFRESH_LOST or an error.
     """
 
-    wait_time = between(0.2, 1.8)  # type: ignore[no-untyped-call]
+    wait_time = between(0.2, 1.8)
     pool_manager = noting_pool_manager(2 * USERS)
     killer: Killer  # set by load.py
     rounds = 0  # of all users
@@ -51,7 +52,7 @@ class Person(HttpUser):
         expired = random.random() < EXPIRED_SHARE  # noqa: S311 - no secret
         wish = "&first_lifetime=1" if expired else ""
         # The stand-in is not what is tested, so this request is not in Locust's statistics.
-        at_tenant = visitor.requests.get(next_address(start) + wish, allow_redirects=False, timeout=visitor.TIMEOUT)
+        at_tenant = requests.get(next_address(start) + wish, allow_redirects=False, timeout=visitor.TIMEOUT)
         self.pause()
         if self.ask("callback", at_tenant.headers["Location"], redirects) is None:
             raise RescheduleTask  # the code may be spent: start again
@@ -120,7 +121,7 @@ class Person(HttpUser):
             raise RescheduleTask
         return None if failure else page
 
-    def record(self, name: str, failure: str) -> None:
+    def record(self, name: str, failure: str) -> NoReturn:
         """Note a failure that shows only after the request, and end the round."""
         self.environment.stats.log_error("GET", name, failure)
         raise RescheduleTask

@@ -17,6 +17,7 @@ EVERY = 0.1  # seconds; one /healthz and one home page
 PATIENCE = 30  # seconds; a visitor who waits longer counts as having waited that long
 MOST_WAITING = 700  # more than can come while PATIENCE lasts
 
+
 @dataclass(frozen=True)
 class Visit:
     """One visitor's request: what was asked for, how long the answer took, and whether it was right."""

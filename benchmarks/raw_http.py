@@ -6,6 +6,7 @@ Python's HTTP clients would not do: they refuse an answer with more than a hundr
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,10 +50,15 @@ def _exchange(url: str, request: RawRequest, deadline: float) -> bytes:
     address = (parts.hostname or "", parts.port or 80)
     received = bytearray()
     with socket.create_connection(address, deadline - time.monotonic()) as connection:
-        connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
-        while True:
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
-            piece = connection.recv(1 << 16)
-            if not piece:
-                return bytes(received)
-            received += piece
+        # A server may refuse a request, and close, before it has read all of it.
+        with suppress(ConnectionError):
+            connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
+        with suppress(ConnectionError):
+            while piece := _receive(connection, deadline):
+                received += piece
+    return bytes(received)
+
+
+def _receive(connection: socket.socket, deadline: float) -> bytes:
+    connection.settimeout(max(0.001, deadline - time.monotonic()))
+    return connection.recv(1 << 16)

@@ -64,7 +64,9 @@ def growth_rows(what: str, figures: Figures) -> list[list[str]]:
     return [[f"{what}: {name}", spread(ratios(figures[many], figures[few]), 2)] for name, many, few in pairs]
 
 
-def side_by_side(names: list[str], left: Figures, left_digits: int, right: Figures, right_digits: int) -> list[list[str]]:
+def side_by_side(
+    names: list[str], left: Figures, left_digits: int, right: Figures, right_digits: int
+) -> list[list[str]]:
     """Return two figures of each app."""
     return [[name, spread(left[name], left_digits), spread(right[name], right_digits)] for name in names]
 

@@ -1,4 +1,4 @@
-"""Everything that a benchmark needs, on the loopback interface and on free ports: tenant, API, Redis, apps."""
+"""Everything that a benchmark needs, on loopback and on free ports: tenant, API, Redis, apps."""
 
 import json
 import os
@@ -6,16 +6,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import redis
 
-from .processes import START_SECONDS, children, cpu_seconds, free_port, kill, resident_mib, stop, wait_for_port
+from .processes import (
+    START_SECONDS,
+    children,
+    cpu_seconds,
+    free_port,
+    kill,
+    resident_mib,
+    stop,
+    wait_for_port,
+)
 from .stand_in.tenant import TENANT_ID
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +37,9 @@ KEPT_FROM_ENVIRONMENT = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 class AppServer:
     """One gunicorn and its workers."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], url: str, log: Path, environment: dict[str, str]
+    ) -> None:
         self.process, self.url, self.log, self.environment = process, url, log, environment
 
     def workers(self) -> list[int]:
@@ -128,7 +140,16 @@ class Rig:
         """Return the URL of a database of a Redis that the first call starts."""
         if not self._redis_port:
             port, log = free_port(), self.directory / "redis.log"
-            options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self.directory)]
+            options = [
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+                str(self.directory),
+            ]
             wait_for_port(self._spawn(["redis-server", "--port", str(port), *options], log), port, log)
             self._redis_port = port
         return f"redis://127.0.0.1:{self._redis_port}/{database}"
@@ -139,14 +160,20 @@ class Rig:
             return int(client.info("memory")["used_memory"])
 
     def app(
-        self, name: str, module: str = "app:app", *, threads: int = 4, public_cas: bool = False, **extra: str
+        self,
+        name: str,
+        module: str = "app:app",
+        *,
+        threads: int = 4,
+        public_cas: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> AppServer:
         """Start an app with the project's ``gunicorn.conf.py``, on two workers.
 
-        ``extra`` are settings of the app. Raises RuntimeError with the app's log if it does not answer.
+        ``settings`` go over the usual ones. Raises RuntimeError with the app's log if it does not answer.
         """
         port, log = free_port(), self.directory / f"{name}.log"
-        environment = self._settings(name, port, public_cas) | extra
+        environment = self._settings(name, port, public_cas) | dict(settings)
         command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")]
         command += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", str(threads), module]
         process = self._spawn(command, log, environment=environment)

@@ -11,7 +11,9 @@ EMPTY_GZIP_MEMBERS = 200_000_000  # bytes
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 GZIP = OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"
-GZIP_HEADER_WITH_NAME = b"\x1f\x8b\x08\x08" + bytes(6)  # RFC 1952 section 2.3: flag FNAME, ended by a zero byte
+GZIP_HEADER_WITH_NAME = b"\x1f\x8b\x08\x08" + bytes(
+    6
+)  # RFC 1952 section 2.3: flag FNAME, ended by a zero byte
 
 # What is sent at once, and the piece that is then sent again and again.
 WAYS = {

@@ -80,7 +80,8 @@ class Tenant:
                 "error": "invalid_grant",
                 "error_description": "AADB2C90080: The provided grant is spent.",
             }
-        return 200, self._issue(grant, form.get("scope", grant["scope"]).split())
+        scope = form["scope"] if "scope" in form else grant["scope"]
+        return 200, self._issue(grant, scope.split())
 
     def _redeem_code(self, form: dict[str, str]) -> Grant | None:
         grant = self._codes.pop(form.get("code", ""), None)
