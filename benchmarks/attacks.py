@@ -12,7 +12,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from .attack_list import ATTACKS, Attack, MakeRequest, cookie_header
-from .figures import duration, percentile, say, table
+from .figures import duration, percentile, say, table_head, table_row
 from .others import Others, Visit
 from .processes import exit_on_signals
 from .raw_http import Answer, send
@@ -24,6 +24,7 @@ OTHER_VISITORS = 20
 ATTACK_SECONDS = 5
 BURST_EVERY = 0.25  # seconds, or later if the burst before is still being answered
 GIVE_UP = 20  # seconds for one answer
+COLUMNS = ["attack", "p95 of /healthz", "p95 of home page", "worst", "failed", "the attack's answers"]
 LARGE = 100_000  # bytes; a larger answer is worth a word
 
 
@@ -91,8 +92,8 @@ def summary(answers: list[Answer]) -> str:
     return text + (f"; {largest / 1e6:.1f} MB" if largest > LARGE else "")
 
 
-def run_attacks(rig: Rig, store: str, only: str) -> str:
-    """Run the attacks whose names contain a text, one after the other, and return the table."""
+def run_attacks(rig: Rig, store: str, only: str) -> None:
+    """Run the attacks whose names contain a text, and print a row of the table after each."""
     # All apps share one store, so that the other visitors stay signed in from one to the next.
     stores = (
         {"REDIS_URL": rig.redis_url()} if store == "redis" else {"SESSION_DIR": str(rig.directory / "store")}
@@ -104,9 +105,10 @@ def run_attacks(rig: Rig, store: str, only: str) -> str:
         visitor.get("/")
     first.kill()
     cookies = [cookie_header(visitor) for visitor in visitors]
-    rows = [run_attack(rig, attack, stores, cookies) for attack in ATTACKS if only in attack.name]
-    head = ["attack", "p95 of /healthz", "p95 of home page", "worst", "failed", "the attack's answers"]
-    return f"Store: {store}\n\n{table(head, rows)}"
+    print(f"Store: {store}\n\n{table_head(COLUMNS)}", flush=True)
+    for attack in ATTACKS:
+        if only in attack.name:
+            print(table_row(run_attack(rig, attack, stores, cookies)), flush=True)
 
 
 def main() -> None:
@@ -117,7 +119,7 @@ def main() -> None:
     exit_on_signals()
     try:
         with Rig() as rig:
-            print(run_attacks(rig, options.store, options.only))
+            run_attacks(rig, options.store, options.only)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -12,8 +12,17 @@ def say(text: str) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table whose first column is text and whose others are figures."""
-    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join([table_head(head), *(table_row(row) for row in rows), ""])
+
+
+def table_head(head: Sequence[str]) -> str:
+    """Return the first two lines of a table."""
+    return table_row(head) + "\n" + table_row(["---", *(["---:"] * (len(head) - 1))])
+
+
+def table_row(row: Sequence[str]) -> str:
+    """Return one line of a table."""
+    return f"| {' | '.join(row)} |"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -7,6 +7,7 @@ wrong that was not inside a killed worker.
 import argparse
 import sys
 import time
+from collections import Counter
 
 import gevent  # type: ignore[import-untyped, unused-ignore]
 from locust.env import Environment  # replaces Python's sockets, so it stands before the modules that use them
@@ -45,9 +46,14 @@ def report(environment: Environment, store: str, counts: dict[str, int]) -> bool
     """Print what happened, and return whether nothing went wrong."""
     stats, runner = environment.stats, environment.runner
     assert runner
-    failures = [(f"{e.name}: {e.error}", e.occurrences, e.error in EXCUSED) for e in stats.errors.values()]
-    failures += [(crash["msg"], crash["count"], False) for crash in runner.exceptions.values()]
-    wrong = sum(count for _, count, excused in failures if not excused)
+    excused, wrong = Counter[str](), Counter[str]()
+    for failure in stats.errors.values():
+        if str(failure.error) in EXCUSED:
+            excused[str(failure.error)] += failure.occurrences
+        else:
+            wrong[f"{failure.name}: {failure.error}"] += failure.occurrences
+    for crash in runner.exceptions.values():
+        wrong[crash["msg"]] += crash["count"]
     rows = [
         ["requests to the app", f"{stats.total.num_requests:,}"],
         ["p95 of all requests", duration(stats.total.get_response_time_percentile(0.95) / 1000)],
@@ -55,17 +61,18 @@ def report(environment: Environment, store: str, counts: dict[str, int]) -> bool
         ["refreshes at the tenant", f"{counts.get('refresh', 0):,}"],
         ["grants that the tenant refused", f"{counts.get('refused grants', 0):,}"],
         ["workers killed", f"{Person.killer.kills}"],
-        *([what, f"{count}"] for what, count, excused in failures if excused),
-        ["went wrong", f"{wrong}"],
-        *([f"- {what}", f"{count}"] for what, count, excused in failures if not excused),
+        *([what, f"{count}"] for what, count in excused.items()),
+        ["went wrong", f"{wrong.total()}"],
+        *([f"- {what}", f"{count}"] for what, count in wrong.items()),
     ]
     print(f"Store: {store}\n\n{table(['', 'count'], rows)}", flush=True)
-    return wrong == 0 and Person.rounds > 0
+    return not wrong and Person.rounds > 0
 
 
 def show_log(server: AppServer) -> None:
-    """Show the end of the app's log, without its access log."""
-    lines = [line for line in server.log.read_text().splitlines() if not line.startswith("127.0.0.1")]
+    """Show the end of the app's log, without its access log and what it says of every sign-in."""
+    lines = server.log.read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("127.0.0.1") and "INFO" not in line]
     say("\n".join(["the end of the app's log:", *lines[-40:]]))
 
 

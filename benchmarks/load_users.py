@@ -17,8 +17,8 @@ from .visitor import next_address, shows_api_answer, shows_signed_in
 
 USERS = 200
 EXPIRED_SHARE = 1 / 3  # of the rounds begin with an access token that has expired
-INSIDE = "inside a killed worker"
-REFRESH_LOST = "signed in again: a refresh was inside a killed worker"
+INSIDE = "requests inside a killed worker"
+REFRESH_LOST = "users who signed in again because a refresh was inside a killed worker"
 EXCUSED = (INSIDE, REFRESH_LOST)
 API = "/call_downstream_api"
 
