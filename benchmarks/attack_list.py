@@ -122,11 +122,11 @@ def flow_cookie_prefix(server: AppServer) -> str:
 
 ATTACKS = [
     Attack("none", 1, nothing),
-    Attack("16 Cookie headers full of blanks", 8, blanks_in_cookie),
-    Attack("POST /logout, thousands of short session ids", 16, short_session_ids),
-    Attack("POST /logout, thousands of well-formed session ids", 16, well_formed_session_ids),
-    Attack("POST /logout, thousands of flow cookies", 16, flow_cookies_at_sign_out),
-    Attack("GET /login, thousands of flow cookies", 16, flow_cookies_at_sign_in),
+    Attack("8 GET /, 16 Cookie headers full of blanks", 8, blanks_in_cookie),
+    Attack("64 POST /logout, thousands of short session ids", 64, short_session_ids),
+    Attack("64 POST /logout, thousands of well-formed session ids", 64, well_formed_session_ids),
+    Attack("64 POST /logout, thousands of flow cookies", 64, flow_cookies_at_sign_out),
+    Attack("64 GET /login, thousands of flow cookies", 64, flow_cookies_at_sign_in),
     Attack("64 API calls of one user, token endpoint takes 6 s", 64, refreshes_of_one_user, {"token": SLOW}),
     Attack("64 junk callbacks, token endpoint takes 6 s", 64, junk_callbacks, {"token": SLOW}),
     Attack("64 cold GET /login, metadata takes 6 s", 64, sign_ins, {"metadata": SLOW}, cold=True),

@@ -24,6 +24,7 @@ OTHER_VISITORS = 20
 ATTACK_SECONDS = 5
 BURST_EVERY = 0.25  # seconds, or later if the burst before is still being answered
 GIVE_UP = 20  # seconds for one answer
+APART = 0.01  # seconds between two requests of a burst: one worker would accept all that come at once
 COLUMNS = ["attack", "p95 of /healthz", "p95 of home page", "worst", "failed", "the attack's answers"]
 LARGE = 100_000  # bytes; a larger answer is worth a word
 
@@ -68,7 +69,11 @@ def send_bursts(server: AppServer, at_once: int, make_request: MakeRequest) -> l
     with ThreadPoolExecutor(at_once) as pool:
         while next_burst < began + ATTACK_SECONDS:
             requests = [make_request() for _ in range(at_once)]
-            answers += pool.map(lambda request: send(server.url, request, GIVE_UP), requests)
+            pending = []
+            for request in requests:
+                pending.append(pool.submit(send, server.url, request, GIVE_UP))
+                time.sleep(APART)
+            answers += [answer.result() for answer in pending]
             next_burst = max(next_burst + BURST_EVERY, time.monotonic())
             time.sleep(max(0.0, next_burst - time.monotonic()))
     return answers
