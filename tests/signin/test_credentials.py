@@ -58,7 +58,7 @@ def encryption(password: str | None) -> serialization.KeySerializationEncryption
     return serialization.BestAvailableEncryption(password.encode())
 
 
-def pem_file()
+def pem_file(
     folder: Path,
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
     certificate: x509.Certificate,
@@ -70,7 +70,7 @@ def pem_file()
     return path
 
 
-def pfx_file()
+def pfx_file(
     folder: Path, key: rsa.RSAPrivateKey, certificate: x509.Certificate, password: str | None
 ) -> Path:
     path = folder / "app.pfx"
@@ -82,7 +82,13 @@ def pfx_file()
 
 @pytest.mark.parametrize("password", [None, PASSWORD])
 @pytest.mark.parametrize("make", [pem_file, pfx_file])
-def test_certificate_signs_an_assertion(make: MakeFile, password: str | None, key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
+def test_certificate_signs_an_assertion(
+    make: MakeFile,
+    password: str | None,
+    key: rsa.RSAPrivateKey,
+    certificate: x509.Certificate,
+    tmp_path: Path,
+) -> None:
     credential = Certificate(make(tmp_path, key, certificate, password), password)
     assertion = credential.client_credential["client_assertion"](CONTEXT)
     header = jwt.get_unverified_header(assertion)
@@ -96,7 +102,9 @@ def test_certificate_signs_an_assertion(make: MakeFile, password: str | None, ke
     assert credential.ends == ENDS
 
 
-def test_every_assertion_is_another(key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
+def test_every_assertion_is_another(
+    key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path
+) -> None:
     credential = Certificate(pem_file(tmp_path, key, certificate, None))
     assertions = [credential.client_credential["client_assertion"](CONTEXT) for _ in range(2)]
     ids = {jwt.decode(one, options={"verify_signature": False})["jti"] for one in assertions}
@@ -105,7 +113,13 @@ def test_every_assertion_is_another(key: rsa.RSAPrivateKey, certificate: x509.Ce
 
 @pytest.mark.parametrize("make", [pem_file, pfx_file])
 @pytest.mark.parametrize("password", [None, "another"])
-def test_wrong_password(make: MakeFile, password: str | None, key: rsa.RSAPrivateKey, certificate: x509.Certificate, tmp_path: Path) -> None:
+def test_wrong_password(
+    make: MakeFile,
+    password: str | None,
+    key: rsa.RSAPrivateKey,
+    certificate: x509.Certificate,
+    tmp_path: Path,
+) -> None:
     path = make(tmp_path, key, certificate, PASSWORD)
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(path, password)
