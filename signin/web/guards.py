@@ -77,8 +77,8 @@ def ask_first(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         if came_from_elsewhere():
-            next_path = local_path(request.args.get("next"))
-            uri = url_for(str(request.endpoint), next=next_path, **checked_hints(request.args))
+            query: dict[str, Any] = {"next": local_path(request.args.get("next"))}
+            uri = url_for(str(request.endpoint), **query | checked_hints(request.args))
             return page("continue.html", uri=uri, is_sign_in=request.endpoint == "login")
         return view(*args, **kwargs)
 
