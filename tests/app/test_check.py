@@ -70,8 +70,16 @@ def test_a_misspelt_user_flow_is_named_with_the_address_tried(check: Check) -> N
 def test_a_misspelt_tenant_is_named(check: Check) -> None:
     faults = wrong(check("--json", B2C_TENANT_NAME="contosso"))
 
-    assert "misspelt" in faults["user flow B2C_1_signupsignin1"]
-    assert any("look at B2C_TENANT_NAME" in fault for fault in faults.values())
+    assert "Check the name of the tenant" in faults["user flow B2C_1_signupsignin1"]
+    assert "/contosso.onmicrosoft.com/" in faults["user flow B2C_1_signupsignin1"]
+
+
+def test_a_tenant_whose_host_has_no_address_is_named(check: Check) -> None:
+    template = "https://{tenant}.invalid/{user_flow}"  # RFC 6761: never resolves
+
+    faults = wrong(check("--json", AUTHORITY_TEMPLATE=template))
+
+    assert "Is the tenant's name misspelt?" in faults["user flow B2C_1_signupsignin1"]
 
 
 def test_another_tenants_id_is_noticed(check: Check) -> None:

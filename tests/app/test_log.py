@@ -90,5 +90,5 @@ def test_a_sub_cannot_write_a_line_of_its_own_into_the_log(
 
     browser.sign_in()
 
-    assert [message for message in caplog.messages if "sub=" in message]
+    assert [message for message in caplog.messages if "user=" in message]
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
