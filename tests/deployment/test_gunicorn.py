@@ -158,12 +158,12 @@ def test_parallel_requests_at_all_workers_cause_one_refresh(gunicorn: Gunicorn, 
         tenant.option(access_token_lifetime=3600)
         tenant.forget_requests()
         refreshing = Held(tenant, "token", lambda: fetch(gunicorn.url, session_id, "/call_downstream_api"))
-        with ThreadPoolExecutor(6) as pool:
-            others = [pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api") for _ in range(6)]
+        with ThreadPoolExecutor(3) as pool:  # as many as may wait, whichever worker they come to
+            others = [pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api") for _ in range(3)]
             first = refreshing.release()
             statuses = [first.status_code, *(other.result().status_code for other in others)]
 
-        assert statuses == [200] * 7
+        assert statuses == [200] * 4
         assert len(tenant.seen("token")) == 1
         assert browser.signed_in_as() == "Ada Lovelace"
 
@@ -213,7 +213,7 @@ def test_a_long_authorization_code_reaches_the_app(gunicorn: Gunicorn, length: i
     page = requests.get(f"{gunicorn.url}/getAToken?state=unknown&code={'A' * length}", timeout=10)
 
     assert page.status_code == 400
-    assert "This sign-in cannot be finished" in page.text
+    assert "This sign-in cannot be completed" in page.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "10.0.0.7:8080", "evil.example"])
