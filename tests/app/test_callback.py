@@ -114,9 +114,7 @@ def test_a_made_up_code_ends_on_a_page(browser: Browser, code: str) -> None:
 # --- Other people's responses -------------------------------------------------------------------------------
 
 
-def test_a_response_to_another_browser_is_refused_where_nothing_is_pending(
-    browser: Browser, other: Browser, tenant: Tenant
-) -> None:
+def test_a_response_to_another_browser_is_refused(browser: Browser, other: Browser, tenant: Tenant) -> None:
     answer = other.get(browser.callback_url(), follow=False)
 
     assert_page(answer, 400)
@@ -136,7 +134,7 @@ def test_a_response_to_another_browser_leaves_a_pending_flow_alone(
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(
+def test_a_response_to_another_browser_does_not_change_who_is_signed_in(
     browser: Browser, other: Browser, tenant: Tenant
 ) -> None:
     other.sign_in()
@@ -154,9 +152,7 @@ def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_pkce(
-    browser: Browser, other: Browser, tenant: Tenant
-) -> None:
+def test_a_stolen_code_is_refused_by_pkce(browser: Browser, other: Browser, tenant: Tenant) -> None:
     stolen = parameters(browser.callback_url())["code"]
     mallory = tenant.add_account("Mallory")
     other.get("/login")
@@ -171,7 +167,7 @@ def test_anothers_code_in_ones_own_response_is_refused_by_pkce(
     assert other.signed_in_as() is None
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_the_nonce_alone(
+def test_a_stolen_code_is_refused_by_the_nonce_without_pkce(
     browser: Browser, other: Browser, tenant: Tenant
 ) -> None:
     tenant.option(pkce=False)
@@ -306,7 +302,7 @@ def test_a_flow_begun_before_the_settings_changed_ends_on_a_page(serve_app: Serv
         assert_page(answer, 400)
 
 
-def test_after_the_response_the_browser_is_always_led_to_an_address_without_the_code(
+def test_the_callback_redirects_to_an_address_without_the_code(
     browser: Browser,
 ) -> None:
     url = browser.callback_url()

@@ -73,7 +73,7 @@ def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(
     assert len(lines) == 2
 
 
-def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_path_cannot_forge_a_line_of_the_log(
     shared_app: RunningApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     for host in ("evil.example", f"localhost:{shared_app.port}"):
@@ -83,7 +83,7 @@ def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
 
 
-def test_a_sub_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_sub_cannot_forge_a_line_of_the_log(
     browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
     tenant.misbehave(id_token={"set": {"sub": "x\r\nsigned in: sub=admin"}})

@@ -199,7 +199,7 @@ def test_the_newest_refresh_token_is_the_one_that_is_kept(instances: Instances, 
         assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(
+def test_a_refresh_whose_process_died_delays_others_until_its_lease_ends(
     instances: Instances, tenant: Tenant
 ) -> None:
     tenant.option(access_token_lifetime=300)
@@ -218,7 +218,7 @@ def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(
         assert 0.5 < took < 3
 
 
-def test_waiting_in_vain_for_another_refresh_is_not_blamed_on_the_store(
+def test_a_refresh_that_never_ends_is_not_blamed_on_the_store(
     instances: Instances, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_for_locks_at_most(monkeypatch, 0.3)

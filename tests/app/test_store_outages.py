@@ -195,7 +195,7 @@ def test_a_profile_edit_that_returns_without_redis_says_so_and_can_be_finished_l
             assert browser.signed_in_as() == "Ada King"
 
 
-def test_a_store_that_hangs_is_not_waited_for_by_everybody_in_turn(
+def test_after_one_timeout_the_next_requests_do_not_wait_for_the_store(
     serve_app: ServeApp, tenant: Tenant, tmp_path: Path
 ) -> None:
     with Redis(tmp_path) as server:
@@ -241,7 +241,7 @@ def test_a_profile_edit_whose_saving_fails_is_503(
             assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_full_redis_is_said_on_sign_in_and_hurts_nobody_who_is_signed_in(
+def test_a_full_redis_refuses_new_sign_ins_and_keeps_the_others(
     serve_app: ServeApp, tenant: Tenant, redis_server: Redis
 ) -> None:
     store = RedisKeys(redis_server)

@@ -161,7 +161,7 @@ def test_retry_after_is_passed_on(browser: Browser, tenant: Tenant) -> None:
         pytest.param({"reset": True}, id="reset"),
     ],
 )
-def test_a_refused_token_request_hurts_nobody_else(
+def test_a_refused_token_request_affects_no_other_user(
     browser: Browser, other: Browser, tenant: Tenant, fault: Fault
 ) -> None:
     tenant.misbehave(token=fault | {"times": 1})

@@ -168,7 +168,7 @@ def test_parallel_requests_at_all_workers_cause_one_refresh(gunicorn: Gunicorn, 
         assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_who_signs_out_is_signed_out_at_every_worker(gunicorn: Gunicorn, user: Browser) -> None:
+def test_every_worker_knows_of_a_sign_out(gunicorn: Gunicorn, user: Browser) -> None:
     session_id = user.session_id
     assert all(is_signed_in(fetch(gunicorn.url, session_id)) for _ in range(6))
     user.post("/logout")
@@ -272,7 +272,7 @@ def as_deployed(running_tenant: LocalTenant, tmp_path: Path) -> tuple[dict[str, 
     return settings, [program("gunicorn", "gunicorn"), "app:app"]
 
 
-def test_no_lock_is_given_up_while_it_is_held_or_before_a_dead_holder_has_lost_it() -> None:
+def test_a_lease_outlasts_any_call_and_waiting_outlasts_a_lease() -> None:
     assert longest_call() < LEASE_SECONDS < PATIENCE_SECONDS
 
 
@@ -290,7 +290,7 @@ def test_a_worker_that_is_to_end_has_time_for_the_longest_request(
     assert calls * longest_call() + PATIENCE_SECONDS < graceful_timeout < read_timeout
 
 
-def test_slow_api_calls_hold_up_nobody_else(
+def test_slow_api_calls_do_not_delay_other_requests(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path, tenant: Tenant
 ) -> None:
     settings, command = as_deployed
@@ -399,7 +399,7 @@ def full_disk(gunicorn: Gunicorn, store: SqliteFile) -> Iterator[None]:
             resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def test_a_full_disk_is_said_on_sign_in_and_hurts_nobody_who_is_signed_in(
+def test_a_full_disk_refuses_new_sign_ins_and_keeps_the_others(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path, tenant: Tenant
 ) -> None:
     settings, _ = as_deployed

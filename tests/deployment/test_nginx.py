@@ -186,7 +186,7 @@ def test_another_host_is_refused(site: Site, host: str) -> None:
     assert "evil" not in page.text
 
 
-def test_a_port_that_is_not_the_sites_never_shows_up_in_an_answer(site: Site) -> None:
+def test_the_port_of_the_host_header_never_shows_up_in_an_answer(site: Site) -> None:
     page = site.get("/login", Host="localhost:1")
 
     assert page.headers["Location"] == f"{site.url}/login"
