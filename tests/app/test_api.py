@@ -9,14 +9,11 @@ import jwt
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.engine import wait_at_most
 from tests.helpers.tenant import Tenant
 
 JSON = "application/json"
-
 
 MARKUP = "<script>alert(1)</script>"
 

@@ -5,12 +5,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, Document, parameters, with_query
 from tests.helpers.tenant import Tenant
 
 API = "https://localtenant.onmicrosoft.com/tasks-api"

@@ -10,12 +10,7 @@ import pytest
 import requests
 
 from tests.helpers.app import ServeApp, failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, assert_page, parameters, with_query
 from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import clock_at
 

@@ -7,13 +7,7 @@ import requests
 
 from tests.app.conftest import Visit
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-    send_lines,
-    set_cookies,
-    with_query,
-)
+from tests.helpers.browser import Browser, greeted, send_lines, set_cookies, with_query
 from tests.helpers.tenant import Tenant
 
 

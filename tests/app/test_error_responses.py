@@ -6,17 +6,11 @@ import pytest
 import requests
 
 from tests.helpers.app import ServeApp, failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, assert_page, parameters, with_query
 from tests.helpers.processes import ROOT
 from tests.helpers.tenant import Tenant
 
 MARKUP = """"><script>alert(1)</script><img src=x onerror=alert(1)>'{{7*7}}"""
-
 
 REFERENCE = "0f0e0d0c-1a2b-4c3d-8e9f-a0b1c2d3e4f5"
 

@@ -8,12 +8,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    send_lines,
-    with_query,
-)
+from tests.helpers.browser import Browser, parameters, send_lines, with_query
 from tests.helpers.engine import is_in_the_log
 from tests.helpers.processes import Program, answers, free_port
 from tests.helpers.tenant import Tenant

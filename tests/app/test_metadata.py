@@ -10,9 +10,7 @@ import pytest
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.outcomes import REFUSED, SIGNED_IN, assert_outcome
 from tests.helpers.tenant import Fault, Tenant
 from tests.helpers.waiting import clock_at
@@ -107,7 +105,6 @@ MISLEADING = {
     "another port": "https://127.0.0.1:1/x",
     "a blank in it": "https://127.0.0.1:{port}/x y",
 }
-
 
 METADATA = [
     *(

@@ -8,15 +8,10 @@ import pytest
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, parameters, with_query
 from tests.helpers.tenant import Tenant
 
 EVIL = "evil.example"
-
 
 VECTORS = [
     f"//{EVIL}",

@@ -7,10 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp, ServeApp, failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-)
+from tests.helpers.browser import Browser, assert_page
 from tests.helpers.engine import wait_at_most
 from tests.helpers.tenant import Fault, Tenant
 

@@ -7,10 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-)
+from tests.helpers.browser import Browser, greeted
 from tests.helpers.stores import Instances, User, home_with, visit
 from tests.helpers.tenant import Held, Tenant
 

@@ -7,10 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-)
+from tests.helpers.browser import Browser, assert_page
 from tests.helpers.engine import LEASE_SECONDS, wait_for_locks_at_most
 from tests.helpers.outcomes import state_of
 from tests.helpers.stores import Instances, User, visit

@@ -3,10 +3,7 @@
 import pytest
 import requests
 
-from tests.helpers.browser import (
-    Browser,
-    Document,
-)
+from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
 
 SCRIPTS = [

@@ -8,10 +8,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-)
+from tests.helpers.browser import Browser, greeted
 from tests.helpers.stores import Instances, StoreInspector, User, home_with, visit
 from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import clock_at

@@ -22,7 +22,6 @@ GOOD = {
     "SECRET_KEY": "k" * 32,
 }
 
-
 API = {"ENDPOINT": "https://localhost:6000/hello", "SCOPE": "https://contoso.onmicrosoft.com/api/read"}
 
 

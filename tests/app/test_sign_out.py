@@ -6,21 +6,13 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-    assert_page,
-    greeted,
-    parameters,
-)
+from tests.helpers.browser import Browser, Document, assert_page, greeted, parameters
 from tests.helpers.stores import Instances, User, home_with, visit
 from tests.helpers.tenant import Tenant
 
 CROSS = {"Sec-Fetch-Site": "cross-site"}
 
-
 KEPT, ENDED = True, False
-
 
 SIGN_OUTS = [
     pytest.param("GET", CROSS | {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, KEPT, id="image"),

@@ -13,11 +13,7 @@ import pytest
 import requests
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-    greeted,
-)
+from tests.helpers.browser import Browser, Document, greeted
 from tests.helpers.processes import ROOT, Redis
 from tests.helpers.stores import RedisKeys, SqliteFile, home_with
 from tests.helpers.tenant import Held, Tenant

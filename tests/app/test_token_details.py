@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.tenant import Tenant
 
 MARKUP = "<script>alert(1)</script>"

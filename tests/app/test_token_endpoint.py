@@ -7,16 +7,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.app import failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-    parameters,
-)
+from tests.helpers.browser import Browser, assert_page, parameters
 from tests.helpers.engine import wait_at_most
 from tests.helpers.tenant import Fault, Tenant
 
 JSON = "application/json"
-
 
 TOKEN_ANSWERS = [
     pytest.param({"status": 400, "body": {"error": "invalid_grant"}}, 401, id="400 invalid_grant"),

@@ -43,7 +43,6 @@ API_FAULTS: dict[str, Fault] = {
     "huge": {"body": {"tasks": ["x" * 2000] * 60}, "content_type": "application/json"},
 }
 
-
 APP_PAGES = {
     "home": "/",
     "api": "/call_downstream_api",
@@ -86,13 +85,11 @@ SIGNED_OUT: dict[str, Go] = {
     "sign-out-question": at_sign_out_question,
 }
 
-
 SIGNED_IN: dict[str, Go] = {
     **{name: at_app_page(path) for name, path in APP_PAGES.items()},
     **{f"api-{name}": at_api_fault(fault) for name, fault in API_FAULTS.items()},
     "sign-out-question": at_sign_out_question,
 }
-
 
 TENANT: dict[str, Go] = {
     "home": lambda person: person.go(person.tenant.url),

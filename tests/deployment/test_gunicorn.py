@@ -21,15 +21,7 @@ import requests
 from local_tenant import LocalTenant
 from tests.helpers.browser import Browser, Document
 from tests.helpers.engine import LEASE_SECONDS, PATIENCE_SECONDS, longest_call
-from tests.helpers.processes import (
-    ROOT,
-    Gunicorn,
-    Program,
-    answers,
-    free_port,
-    is_alive,
-    program,
-)
+from tests.helpers.processes import ROOT, Gunicorn, Program, answers, free_port, is_alive, program
 from tests.helpers.stores import SqliteFile
 from tests.helpers.tenant import Held, Tenant, register_redirect_uri
 from tests.helpers.waiting import wait_until

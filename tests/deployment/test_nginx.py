@@ -17,16 +17,10 @@ import trustme
 
 from local_tenant import LocalTenant
 from tests.helpers.browser import Browser, parameters, set_cookies
-from tests.helpers.processes import (
-    Gunicorn,
-    Redis,
-    free_port,
-    nginx,
-)
+from tests.helpers.processes import Gunicorn, Redis, free_port, nginx
 from tests.helpers.tenant import Tenant, register_redirect_uri
 
 SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
-
 
 SESSION = "__Host-b2c_session"
 
