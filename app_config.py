@@ -1,6 +1,6 @@
-"""Every setting of the app: read once from the environment, cast and checked, with help for what is wrong.
+"""Every setting of the app, read once from the environment, cast and checked.
 
-A `.env` file beside this module is read too; what the environment says wins over it.
+A `.env` file beside this module is read too. Variables that are already in the environment win over it.
 """
 
 import os
@@ -18,9 +18,35 @@ HERE = Path(__file__).resolve().parent
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
 ROUTES |= {"/token_details", "/healthz"}
 
+B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS = "b2c", "entra-id", "entra-id-many-tenants"
+EXTERNAL_ID, OPENID_CONNECT = "external-id", "openid-connect"
+# Microsoft Learn, "National clouds", and the older names that still answer.
+ENTRA_ID_HOSTS = {
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+    "login.microsoft.com",
+    "login.windows.net",
+    "sts.windows.net",
+}
+MANY_TENANTS = {"organizations", "common", "consumers"}
+RESERVED_SCOPES = {"openid", "profile", "offline_access"}
+
+B2C_ONLY = (
+    "SIGNUPSIGNIN_USER_FLOW",
+    "EDITPROFILE_USER_FLOW",
+    "RESETPASSWORD_USER_FLOW",
+    "AUTHORITY_TEMPLATE",
+    "B2C_TENANT_ID",
+)
+
+GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
+
 
 class ConfigError(Exception):
-    """One message that names every missing or malformed setting and what each should look like."""
+    """One message that names every missing or malformed setting, and what each should look like."""
 
 
 def _matching(pattern: str) -> Callable[[str], str]:
@@ -32,17 +58,21 @@ def _matching(pattern: str) -> Callable[[str], str]:
     return cast
 
 
-def _address(text: str, *schemes: str) -> SplitResult:
-    """The parts of a URL with one of these schemes, a host, and a port that can be. Raises ValueError."""
+def _url(text: str, *schemes: str) -> SplitResult:
+    """The parts of a URL with one of these schemes, a host and a possible port. Raises ValueError."""
     url = urlsplit(text)
     if not re.fullmatch(r"[!-~]+", text) or url.scheme not in schemes or not url.hostname or url.port == 0:
         raise ValueError
     return url
 
 
+def _is_loopback(url: SplitResult) -> bool:
+    return url.hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def _redirect_uri(text: str) -> str:
     """Microsoft Learn, "Redirect URI (reply URL) restrictions": https, or http for this machine; no query."""
-    uri = _address(text, "https", "http")
+    uri = _url(text, "https", "http")
     if uri.scheme == "http" and uri.hostname not in ("localhost", "127.0.0.1"):
         raise ValueError
     if "@" in uri.netloc or uri.query or uri.fragment:
@@ -54,36 +84,63 @@ def _redirect_uri(text: str) -> str:
 
 def _authority_template(text: str) -> str:
     placeholders = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-    url = _address(text.format(tenant="t", user_flow="f"), "https")
-    if "user_flow" not in placeholders or not url.path.strip("/"):
+    url = _authority(text.format(tenant="t", user_flow="f"))
+    if "user_flow" not in placeholders or not urlsplit(url).path.strip("/"):
+        raise ValueError
+    return text
+
+
+def _authority(text: str) -> str:
+    """An https URL without user information, query or fragment: the addresses of the metadata build on it."""
+    url = _url(text, "https")
+    if "@" in url.netloc or url.query or url.fragment:
         raise ValueError
     return text
 
 
 def _endpoint(text: str) -> str:
-    _address(text, "http", "https")
+    """Access tokens go there, so it is https, or http on this machine."""
+    url = _url(text, "http", "https")
+    if url.scheme == "http" and not _is_loopback(url):
+        raise ValueError
+    return text
+
+
+def _insecure_sign_in_origin(text: str) -> str:
+    url = _url(text, "http")
+    if not _is_loopback(url) or text != f"http://{url.netloc}" or "@" in url.netloc:
+        raise ValueError
     return text
 
 
 def _redis_url(text: str) -> str:
-    if not text.startswith("unix://"):
-        _address(text, "redis", "rediss")
+    if not re.match(r"(redis|rediss|unix)(\+cluster|\+sentinel)?://", text):
+        raise ValueError
     return text
 
 
 def _scopes(text: str) -> tuple[str, ...]:
-    """B2C gives an access token for one resource at a time, named by the part before the last slash."""
+    """RFC 6749 section 3.3. MSAL adds the reserved scopes itself."""
     scopes = tuple(text.split())
-    whole = all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/]+/.*[^/]|[0-9a-fA-F-]{36}", scope) for scope in scopes)
-    if not whole or len({scope.rpartition("/")[0] for scope in scopes}) != 1:
+    if not all(re.fullmatch(r"[!#-\[\]-~]+", scope) for scope in scopes) or RESERVED_SCOPES & set(scopes):
         raise ValueError
     return scopes
 
 
-def _secret(text: str) -> str:
-    if not re.fullmatch(r"\S{32,}", text):  # without blanks: SECRET_KEY_FALLBACKS is separated by them
+def _secret_key(text: str) -> str:
+    """A key with no blanks in it, because SECRET_KEY_FALLBACKS are separated by blanks."""
+    if not re.fullmatch(r"\S{32,}", text) or len(set(text)) < 8 or PLACEHOLDER_KEY.search(text):
+        raise ValueError
+    if re.fullmatch(r"(.+?)\1+", text):  # one piece, repeated
         raise ValueError
     return text
+
+
+def _allowed_tenants(text: str) -> tuple[str, ...]:
+    tenants = tuple(text.replace(",", " ").lower().split())
+    if tenants != ("*",) and not all(re.fullmatch(GUID, tenant) for tenant in tenants):
+        raise ValueError
+    return tenants
 
 
 def _minutes(text: str) -> int:
@@ -107,20 +164,12 @@ _user_flow = _matching(r"(?i)b2c_1a?_[\w.-]+")
 class Settings:
     """The app's settings. The environment variable of each is its name in capitals."""
 
-    b2c_tenant_name: str = _setting(
-        _matching(r"(?i)[a-z0-9][a-z0-9-]*"), "the first part of the tenant's name: contoso"
+    # The authority: exactly one of B2C_TENANT_NAME, AUTHORITY and OIDC_AUTHORITY.
+    b2c_tenant_name: str | None = _setting(
+        _matching(r"(?i)[a-z0-9][a-z0-9-]*"), "the first part of the B2C tenant's name: contoso", None
     )
-    client_id: str = _setting(
-        _matching(r"[!-~]+"), "the Application (client) ID: 11111111-1111-1111-1111-111111111111"
-    )
-    client_secret: str = _setting(
-        _matching(r"[!-~]+"), "the Value (not the Secret ID) of a client secret", show=False
-    )
-    signupsignin_user_flow: str = _setting(_user_flow, "a sign-up and sign-in user flow: B2C_1_signupsignin1")
-    secret_key: str = _setting(
-        _secret,
-        'at least 32 random characters: python -c "import secrets; print(secrets.token_urlsafe(48))"',
-        show=False,
+    signupsignin_user_flow: str | None = _setting(
+        _user_flow, "a sign-up and sign-in user flow: B2C_1_signupsignin1", None
     )
     editprofile_user_flow: str | None = _setting(
         _user_flow, "a profile editing user flow: B2C_1_profileediting1", None
@@ -128,37 +177,105 @@ class Settings:
     resetpassword_user_flow: str | None = _setting(
         _user_flow, "a password reset user flow: B2C_1_passwordreset1", None
     )
-    endpoint: str | None = _setting(_endpoint, "the web API's URL: https://localhost:6000/hello", None)
-    scope: tuple[str, ...] = _setting(
-        _scopes,
-        "full scope URIs of one API, with a space between: https://contoso.onmicrosoft.com/tasks-api/tasks.read",
-        (),
-    )
-    redirect_uri: str = _setting(
-        _redirect_uri,
-        "the registered redirect URI, with https (or http for localhost), a path of its own and no query",
-        "http://localhost:5000/getAToken",
-    )
     authority_template: str = _setting(
         _authority_template,
         "an https URL with {user_flow} in it: https://login.contoso.com/{tenant}.onmicrosoft.com/{user_flow}",
         "https://{tenant}.b2clogin.com/{tenant}.onmicrosoft.com/{user_flow}",
     )
     b2c_tenant_id: str | None = _setting(
-        _matching(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
-        "the tenant's ID: 22222222-2222-2222-2222-222222222222",
+        _matching(GUID), "the tenant's ID: 22222222-2222-2222-2222-222222222222", None
+    )
+    authority: str | None = _setting(
+        _authority,
+        "an https URL: https://login.microsoftonline.com/TENANT_ID (Entra ID), "
+        "https://contoso.ciamlogin.com (External ID)",
         None,
     )
+    authority_kind: str | None = _setting(
+        _matching(f"{ENTRA_ID}|{EXTERNAL_ID}"), f"{ENTRA_ID} or {EXTERNAL_ID}", None
+    )
+    allowed_tenants: tuple[str, ...] = _setting(
+        _allowed_tenants, "tenant IDs, separated by spaces, or * for any tenant", ()
+    )
+    oidc_authority: str | None = _setting(
+        _authority, "the provider's issuer, an https URL: https://login.example.com/", None
+    )
+
+    # The app registration, with exactly one credential.
+    client_id: str = _setting(
+        _matching(r"[!-~]+"), "the Application (client) ID: 11111111-1111-1111-1111-111111111111"
+    )
+    client_secret: str | None = _setting(
+        _matching(r"[!-~]+"), "the Value (not the Secret ID) of a client secret", None, show=False
+    )
+    client_certificate_path: Path | None = _setting(
+        Path, "a PFX file, or a PEM file with private key and certificate", None
+    )
+    client_certificate_password: str | None = _setting(
+        str, "the password of CLIENT_CERTIFICATE_PATH", None, show=False
+    )
+    federated_token_file: Path | None = _setting(
+        Path, "the file that the platform writes the workload's token to", None
+    )
+    managed_identity_client_id: str | None = _setting(
+        _matching(GUID), "the client ID of a user-assigned managed identity", None
+    )
+    redirect_uri: str = _setting(
+        _redirect_uri,
+        "the registered redirect URI, with https (or http for localhost), a path of its own and no query",
+        "http://localhost:5000/getAToken",
+    )
+
+    # The web API.
+    endpoint: str | None = _setting(
+        _endpoint,
+        "the web API's https URL (http for this machine only): https://localhost:6000/hello",
+        None,
+    )
+    scope: tuple[str, ...] = _setting(
+        _scopes,
+        "the scopes of one web API, separated by spaces: https://contoso.onmicrosoft.com/tasks-api/tasks.read",
+        (),
+    )
+
+    # Sessions.
+    secret_key: str = _setting(
+        _secret_key,
+        'at least 32 random characters: python -c "import secrets; print(secrets.token_urlsafe(48))"',
+        show=False,
+    )
     secret_key_fallbacks: tuple[str, ...] = _setting(
-        lambda text: tuple(_secret(key) for key in text.split()),
-        "former SECRET_KEYs, with a space between, at least 32 characters each",
+        lambda text: tuple(_secret_key(key) for key in text.split()),
+        "former SECRET_KEYs, separated by spaces, at least 32 random characters each",
         (),
         show=False,
     )
-    session_dir: Path = _setting(Path, "a folder of the app's own", HERE / ".sessions")
-    redis_url: str | None = _setting(_redis_url, "a Redis URL: redis://localhost:6379/0", None, show=False)
+    session_dir: Path = _setting(Path, "a folder that only the app uses", HERE / ".sessions")
+    redis_url: str | None = _setting(
+        _redis_url,
+        "a Redis URL: redis://localhost:6379/0, rediss+cluster://HOST:PORT, or "
+        "redis+sentinel://HOST:PORT,HOST:PORT/MASTER_NAME/0",
+        None,
+        show=False,
+    )
     session_idle_minutes: int = _setting(_minutes, "a whole number of minutes", 24 * 60)
     session_absolute_minutes: int = _setting(_minutes, "a whole number of minutes", 14 * 24 * 60)
+
+    # Development.
+    insecure_sign_in_origin: str | None = _setting(
+        _insecure_sign_in_origin,
+        "an http origin on this machine where sign-in pages may be: http://127.0.0.1:8400",
+        None,
+    )
+
+    @property
+    def kind(self) -> str:
+        """Which kind of authority the settings name."""
+        if self.oidc_authority:
+            return OPENID_CONNECT
+        if not self.authority:
+            return B2C
+        return _kind_of(self.authority, self.authority_kind)
 
     @property
     def origin(self) -> str:
@@ -180,44 +297,134 @@ class Settings:
     def callback_path(self) -> str:
         return urlsplit(self.redirect_uri).path
 
-    def authority(self, user_flow: str) -> str:
-        """The authority URL of `user_flow`, from `AUTHORITY_TEMPLATE`."""
-        return self.authority_template.format(tenant=self.b2c_tenant_name, user_flow=user_flow)
+
+def _kind_of(authority: str, authority_kind: str | None) -> str:
+    """The kind of AUTHORITY: what AUTHORITY_KIND says, or what the host name tells."""
+    url = urlsplit(authority.lower())
+    kind = authority_kind or (ENTRA_ID if url.hostname in ENTRA_ID_HOSTS else EXTERNAL_ID)
+    if kind == ENTRA_ID and url.path.strip("/") in MANY_TENANTS:
+        return ENTRA_ID_MANY_TENANTS
+    return kind
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Cast and check the settings in `environ`; an empty value counts as not set.
+    """Cast and check the settings in `environ`. An empty value counts as not set.
 
     Raises ConfigError, which names every setting that is missing or malformed.
     """
-    values, problems = {}, []
+    values, faults = {}, []
     for setting in fields(Settings):
         name = setting.name.upper()
         text = environ.get(name, "").strip()
         if not text:
             if setting.default is MISSING:
-                problems.append(f"{name} is missing. It should be {setting.metadata['looks_like']}")
+                faults.append(f"{name} is missing. It should be {setting.metadata['looks_like']}")
             continue
         try:
             values[setting.name] = setting.metadata["cast"](text)
         except (ValueError, KeyError, IndexError):  # the last two: a stray brace in AUTHORITY_TEMPLATE
-            problems.append(f"{name} is malformed. It should be {setting.metadata['looks_like']}")
-    if bool(environ.get("ENDPOINT", "").strip()) != bool(environ.get("SCOPE", "").strip()):
-        problems.append("ENDPOINT and SCOPE belong together. Set both, or neither")
-    user_flows = [value.lower() for name, value in values.items() if name.endswith("_user_flow")]
-    if len(set(user_flows)) < len(user_flows):
-        problems.append("Two of the user flows are the same. Each does a thing of its own")
-    if problems:
+            faults.append(f"{name} is malformed. It should be {setting.metadata['looks_like']}")
+    given = {name for name in environ if environ[name].strip()}
+    faults += _authority_faults(given, values)
+    faults += _credential_faults(given)
+    faults += _web_api_faults(given, values)
+    if faults:
         raise ConfigError(
             "The app cannot start with these settings:\n\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
-            + "\n\nSet them in the environment or in a .env file (.env.sample shows every one)."
-            + "\nTo try the app without a tenant: python -m local_tenant flask run --port 5000\n"
+            + "\n".join(f"  - {fault}" for fault in faults)
+            + "\n\nSet them in the environment or in a .env file (.env.sample lists all settings)."
+            + "\nTo try the app without a cloud account: python -m local_tenant flask run --port 5000\n"
         )
     return Settings(**values)
 
 
+def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
+    chosen = [name for name in ("B2C_TENANT_NAME", "AUTHORITY", "OIDC_AUTHORITY") if name in given]
+    if not chosen:
+        return [
+            "The authority is missing. Set B2C_TENANT_NAME (Azure AD B2C), AUTHORITY (Entra ID, External ID) "
+            "or OIDC_AUTHORITY (any OpenID Connect provider)"
+        ]
+    if len(chosen) > 1:
+        return [f"{' and '.join(chosen)} each name an authority. Set one of them"]
+    faults = []
+    if chosen != ["B2C_TENANT_NAME"]:
+        faults += [
+            f"{name} belongs to B2C_TENANT_NAME, not to {chosen[0]}" for name in B2C_ONLY if name in given
+        ]
+    elif "SIGNUPSIGNIN_USER_FLOW" not in given:
+        faults.append("SIGNUPSIGNIN_USER_FLOW is missing. It should be a user flow: B2C_1_signupsignin1")
+    user_flows = [str(value).lower() for name, value in values.items() if name.endswith("_user_flow")]
+    if len(set(user_flows)) < len(user_flows):
+        faults.append("Two user-flow settings have the same value. Each needs a different flow")
+    if "AUTHORITY_KIND" in given and chosen != ["AUTHORITY"]:
+        faults.append("AUTHORITY_KIND belongs to AUTHORITY")
+    return faults + _tenant_faults(given, values)
+
+
+def _tenant_faults(given: set[str], values: dict[str, Any]) -> list[str]:
+    authority = values.get("authority")
+    kind = _kind_of(authority, values.get("authority_kind")) if authority else ""
+    if kind == ENTRA_ID_MANY_TENANTS:
+        if "ALLOWED_TENANTS" in given:
+            return []
+        return [
+            "ALLOWED_TENANTS is missing: AUTHORITY lets users of any tenant try to sign in. "
+            "List the tenant IDs to accept, or set * to accept all"
+        ]
+    faults = []
+    if "ALLOWED_TENANTS" in given:
+        faults.append(
+            "ALLOWED_TENANTS belongs to AUTHORITY=https://login.microsoftonline.com/organizations (or common)"
+        )
+    if not authority or urlsplit(authority).path.strip("/"):
+        return faults
+    if kind == ENTRA_ID:
+        faults.append("AUTHORITY names no tenant. Add the tenant's ID or domain as its path")
+    elif not str(urlsplit(authority).hostname).endswith(".ciamlogin.com"):
+        faults.append("AUTHORITY on your own domain needs the tenant ID: https://login.contoso.com/TENANT_ID")
+    return faults
+
+
+def _credential_faults(given: set[str]) -> list[str]:
+    credentials = (
+        "CLIENT_SECRET",
+        "CLIENT_CERTIFICATE_PATH",
+        "FEDERATED_TOKEN_FILE",
+        "MANAGED_IDENTITY_CLIENT_ID",
+    )
+    chosen = [name for name in credentials if name in given]
+    faults = []
+    if not chosen:
+        faults.append(
+            "CLIENT_SECRET is missing. It should be the Value (not the Secret ID) of a client secret; or set "
+            "CLIENT_CERTIFICATE_PATH, FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID instead"
+        )
+    if len(chosen) > 1:
+        faults.append(f"{' and '.join(chosen)} are all credentials. Set one of them")
+    if "CLIENT_CERTIFICATE_PASSWORD" in given and "CLIENT_CERTIFICATE_PATH" not in given:
+        faults.append("CLIENT_CERTIFICATE_PASSWORD belongs to CLIENT_CERTIFICATE_PATH")
+    return faults
+
+
+def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
+    faults = []
+    if ("ENDPOINT" in given) != ("SCOPE" in given):
+        faults.append("ENDPOINT and SCOPE belong together. Set both, or neither")
+    scopes = values.get("scope", ())
+    full_uri = re.compile(rf"[a-z][a-z0-9+.-]*://[^/]+/.*[^/]|{GUID}")
+    if "B2C_TENANT_NAME" in given and not all(full_uri.fullmatch(scope) for scope in scopes):
+        faults.append(
+            "SCOPE is malformed. It should be full scope URIs: "
+            "https://contoso.onmicrosoft.com/tasks-api/tasks.read"
+        )
+    elif "OIDC_AUTHORITY" not in given and len({scope.rpartition("/")[0] for scope in scopes}) > 1:
+        # Microsoft issues an access token for one API, named by the part before the last slash.
+        faults.append("SCOPE names scopes of more than one API. An access token is for one API")
+    return faults
+
+
 def load() -> Settings:
-    """The settings from the environment and, where it is silent, from `.env` beside this module."""
+    """The settings from the environment and, for what it does not set, from `.env` beside this module."""
     load_dotenv(HERE / ".env")
     return read(os.environ)

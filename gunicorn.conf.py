@@ -1,39 +1,45 @@
-"""How gunicorn serves this app: `gunicorn app:app` reads this file by itself."""
+"""How gunicorn serves this app. `gunicorn app:app`, typed in this folder, reads this file."""
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent))  # gunicorn may have been started elsewhere
+from gunicorn.glogging import Logger
 
-import app_config
-import b2c
+sys.path.insert(0, str(Path(__file__).parent))  # gunicorn may have been started in another folder
 
-# What keeps the app from starting is said once here, instead of by one worker after the other.
-try:
-    settings = app_config.load()
-    b2c.open_store(settings.redis_url, settings.session_dir)
-except app_config.ConfigError as error:
-    raise SystemExit(str(error)) from None
-except (OSError, *b2c.STORE_ERRORS) as error:
-    raise SystemExit(f"SESSION_DIR {settings.session_dir} cannot be used: {error}") from None
-except (ValueError, TypeError) as error:
-    raise SystemExit(f"REDIS_URL cannot be used: {error}") from None
+from signin.web import startup
 
-if not settings.https:  # on a developer's machine, where browsers come without a proxy in between
-    bind = f"{urlsplit(settings.origin).hostname}:{urlsplit(settings.origin).port or 80}"
+# Say once what keeps the app from starting, instead of once for each worker.
+settings = startup.prepare().settings
+startup.note_gunicorn_config()
+
+if not settings.https:  # on a developer's machine, where browsers connect without a proxy
+    origin = urlsplit(settings.origin)
+    bind = f"{origin.hostname}:{origin.port or 80}"
 
 workers = 2
-threads = 32  # requests wait for the tenant and the API, not for the processor
+threads = 32  # requests wait for the provider and the API, not for the processor
 timeout = 120  # seconds without a sign of life from a worker
-graceful_timeout = (
-    100  # seconds for requests under way; more than one can wait for tenant, API and store in all
-)
+graceful_timeout = 100  # seconds for requests under way: one can wait for provider, API and store in turn
 keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
 limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
+limit_request_fields = 64  # headers; browsers and proxies send about 30
+limit_request_field_size = 32_000  # bytes, so that the app can answer a browser that sends too many cookies
 forwarder_headers = ""  # no proxy may say with SCRIPT_NAME where the app is
 control_socket_disable = True  # its default path would be shared by all apps of one user
 
-# Neither query string nor referrer: the callback's hold the authorization code.
+
+class AccessLogger(Logger):  # type: ignore[misc]
+    """Logs paths encoded, as they came: a decoded line break would forge a line of the log."""
+
+    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> dict[str, Any]:
+        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        return atoms | {"U": quote(environ.get("PATH_INFO", ""), encoding="latin-1")}
+
+
+logger_class = AccessLogger
+# Neither query nor referrer: the callback's hold the authorization code.
 accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(D)sus'

@@ -1,10 +1,15 @@
-"""A stand-in Azure AD B2C tenant and protected web API on this machine, for development and tests only."""
+"""A stand-in for an Azure AD B2C tenant and a protected web API, for development and tests only."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tenant import LocalTenant
 
 __all__ = ["LocalTenant"]
 
 
-def __getattr__(name):
-    # Imported late, so that `python -m local_tenant` can say in one line what is missing.
+def __getattr__(name: str) -> object:
+    # Imported late, so that `python -m local_tenant` can say in one line which package is missing.
     if name == "LocalTenant":
         from .tenant import LocalTenant
 

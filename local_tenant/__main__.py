@@ -1,14 +1,14 @@
-"""`python -m local_tenant`: refuse an unfit Python in one line, then hand over to the command line."""
+"""`python -m local_tenant`: checks that it can run at all, then starts the command line."""
 
 import signal
 import sys
 
 
-def start():
-    # Ctrl-C while the imports run ends it without a traceback; the command line has handlers of its own.
+def start() -> "int | str":
+    # Ctrl-C ends the imports without a traceback. The command line then sets handlers of its own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.version_info < (3, 10):  # noqa: UP036 - this line is for those who have an older one
-        return "The local tenant needs Python 3.10 or later; this is " + sys.version.split()[0] + "."
+    if sys.version_info < (3, 10):  # noqa: UP036 - an older Python ends here
+        return "The local tenant needs Python 3.10 or later. This is " + sys.version.split()[0] + "."
     try:
         from .cli import main
     except ModuleNotFoundError as error:

@@ -1,195 +1,153 @@
-"""A small threaded HTTP/1.1 server for WSGI apps that keeps connections alive, with or without TLS."""
+"""The tenant's web servers: cheroot, and TLS with a certificate that trustme makes at the start."""
 
-import io
+import logging
 import os
 import socket
-import socketserver
 import ssl
 import struct
-import sys
 import threading
-from http.server import BaseHTTPRequestHandler
-from urllib.parse import unquote
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import certifi
+import trustme
+from cheroot import wsgi
+from cheroot.makefile import MakeFile
+from cheroot.server import HTTPConnection
+from cheroot.ssl import Adapter
 
 LOOPBACK = "127.0.0.1"
+# cheroot starts all threads at once and adds none. Each held request and each silent client takes one.
+THREADS = 64
 IDLE_SECONDS = 60
 LARGEST_BODY = 5_000_000
-STOP_SECONDS = 5
+STOP_SECONDS = 1
+
+log = logging.getLogger(__name__)
 
 
 class PortTaken(Exception):
-    """The wanted port cannot be had; `port` says which one, `reason` why."""
+    """The server cannot listen on `port`. `reason` is the operating system's."""
 
-    def __init__(self, port, reason):
+    def __init__(self, port: int, reason: str):
         super().__init__(port, reason)
         self.port, self.reason = port, reason
 
 
-class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Serves `app` on 127.0.0.1:`port` (0: any free one) until `stop`; raises PortTaken."""
+class TlsAdapter(Adapter):
+    """Lets cheroot serve TLS without a handshake in the thread that accepts all connections.
 
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    # On Windows SO_REUSEADDR would let two programs listen on one port.
-    allow_reuse_address = os.name != "nt"
+    cheroot's own adapter does it there, so that one silent client stops everybody. Connection does it.
+    """
 
-    def __init__(self, port, app, tls=None):
-        self.app, self.tls = app, tls
-        self._connections = {}
-        self._lock = threading.Lock()
-        try:
-            super().__init__((LOOPBACK, port), Handler)
-        except OSError as error:
-            raise PortTaken(port, error.strerror) from error
-        self._loop = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
+    def __init__(self, context: ssl.SSLContext):
+        self._context = context
 
-    @property
-    def port(self):
-        return self.server_address[1]
+    def bind(self, sock: socket.socket) -> socket.socket:
+        return sock
 
-    def start(self):
-        self._loop.start()
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        connection = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return connection, self.get_environ()
 
-    def finish_request(self, request, client_address):
-        request.settimeout(IDLE_SECONDS)
-        try:
-            # The handshake happens here, in the connection's own thread: a silent client stops nobody else.
-            with self._secured(request) as connection:
-                self._remember(connection)
-                self.RequestHandlerClass(connection, client_address, self)
-        except OSError:
-            pass  # the client went away or speaks no TLS: there is nobody to answer
-        finally:
-            self._forget()
+    def get_environ(self) -> dict[str, str]:
+        return {"wsgi.url_scheme": "https"}
 
-    def _secured(self, request):
-        return self.tls.wrap_socket(request, server_side=True) if self.tls else request
-
-    def _remember(self, connection):
-        with self._lock:
-            self._connections[threading.current_thread()] = connection
-
-    def _forget(self):
-        with self._lock:
-            self._connections.pop(threading.current_thread(), None)
-
-    def stop(self):
-        """Close the port and every connection; raises RuntimeError if a request does not end in time."""
-        if self._loop.is_alive():
-            self.shutdown()
-        self.server_close()
-        with self._lock:
-            open_now = list(self._connections.items())
-        for thread, connection in open_now:
-            _hang_up(connection)
-            thread.join(STOP_SECONDS)
-        if any(thread.is_alive() for thread, _ in open_now):
-            raise RuntimeError(f"a request to the local tenant's port {self.port} did not end")
+    def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = -1) -> Any:
+        return MakeFile(sock, mode, bufsize)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Hands each request of a connection to the server's WSGI app."""
+class Connection(HTTPConnection):
+    """A connection that does its TLS handshake in a worker thread, and that a view can reset."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
+    handshake_done = False
 
-    def run(self):
-        body = self._body()
-        if body is None:
-            return
-        self.reset = False
-        answer = {}
+    def communicate(self) -> bool:
+        if isinstance(self.socket, ssl.SSLSocket) and not self.handshake_done:
+            try:
+                self.socket.do_handshake()
+            except OSError:
+                return False  # the client has gone, or does not trust the certificate
+            self.handshake_done = True
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
 
-        def start_response(status, headers, exc_info=None):
-            answer.update(status=status, headers=headers)
+    def reset(self) -> None:
+        """End the connection with a TCP reset, as a failing network device does."""
+        # Closing a socket that lingers for zero seconds sends a reset.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
 
-        chunks = self.server.app(self._environ(body), start_response)
-        try:
-            content = b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-        if self.reset:
-            self._reset_connection()
-        else:
-            self._send(answer["status"], answer["headers"], content)
+    def close(self) -> None:
+        if self.socket.fileno() >= 0:  # cheroot's own close() fails on a socket that is closed already
+            super().close()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = run
 
-    def _body(self):
-        """Read the whole body at once, so that the next request begins where it should."""
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self.send_error(411)
-        elif int(length) > LARGEST_BODY:
-            self.close_connection = True
-            self.send_error(413)
-        else:
-            return self.rfile.read(int(length))
-        return None
+class Gateway(wsgi.Gateway_10):
+    """Gives views the means to reset their connection."""
 
-    def _environ(self, body):
-        path, _, query = self.path.partition("?")
-        environ = {
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote(path, "latin-1"),
-            "QUERY_STRING": query,
-            "SERVER_NAME": LOOPBACK,
-            "SERVER_PORT": str(self.server.port),
-            "SERVER_PROTOCOL": self.request_version,
-            "REMOTE_ADDR": self.client_address[0],
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": self.headers.get("Content-Length", ""),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https" if self.server.tls else "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "local_tenant.reset": self._ask_for_reset,
-        }
-        for name in set(self.headers) - {"Content-Type", "Content-Length"}:
-            environ["HTTP_" + name.upper().replace("-", "_")] = ",".join(self.headers.get_all(name))
+    def get_environ(self) -> Any:
+        environ = super().get_environ()  # type: ignore[no-untyped-call]  # cheroot's stubs have no types
+        environ["local_tenant.reset_connection"] = self.req.conn.reset
         return environ
 
-    def _send(self, status, headers, content):
-        code, _, reason = status.partition(" ")
-        self.send_response_only(int(code), reason)
-        own = {
-            "Server": self.version_string(),
-            "Date": self.date_time_string(),
-            "Content-Length": str(len(content)),
-        }
-        set_by_app = {name.lower() for name, _ in headers}
-        missing = [(name, value) for name, value in own.items() if name.lower() not in set_by_app]
-        for name, value in [*missing, *headers]:
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
 
-    def _ask_for_reset(self):
-        self.reset = True
+class WebServer(wsgi.Server):
+    """Serves `app` on 127.0.0.1:`port`, 0 for any free port. Raises PortTaken."""
 
-    def _reset_connection(self):
-        self.close_connection = True
-        # Lingering for zero seconds makes the close a TCP reset.
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
+    ConnectionClass = Connection
+    keep_alive_conn_limit = 1000
+    max_request_body_size = LARGEST_BODY
+    expiration_interval = 0.1  # how long stop() waits for the thread that accepts connections
 
-    def version_string(self):
-        return "local-tenant"
+    def __init__(self, port: int, app: Callable[..., Any], tls: ssl.SSLContext | None = None):
+        super().__init__(
+            (LOOPBACK, port),
+            app,
+            numthreads=THREADS,
+            server_name="local-tenant",
+            request_queue_size=128,
+            timeout=IDLE_SECONDS,
+            shutdown_timeout=STOP_SECONDS,
+        )
+        self.gateway = Gateway
+        self.ssl_adapter = TlsAdapter(tls) if tls else None
+        self.prepare()
 
-    def log_message(self, format, *args):
-        """Quiet: what matters is in the record of requests."""
+    @property
+    def port(self) -> int:
+        return int(self.bind_addr[1])
+
+    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
+        try:
+            bound: socket.socket = super().bind(family, type, proto)
+        except OSError as error:
+            raise PortTaken(self.port, error.strerror or str(error)) from error
+        return bound
+
+    def serve_in_background(self) -> None:
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        # Below ERROR, cheroot reports clients that come and go.
+        log.log(level if level >= logging.ERROR else logging.DEBUG, msg, exc_info=traceback)
 
 
-def _hang_up(connection):
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except (OSError, ssl.SSLError, ValueError):
-        return  # already closed
+def make_certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate for 127.0.0.1.
+
+    Returns the server's context and the path of a CA bundle in `folder`. The bundle also holds the CAs that
+    were trusted before, because programs that read it read no other.
+    """
+    authority = trustme.CA(organization_name="Local tenant, for development only")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(LOOPBACK, "localhost").configure_cert(context)
+    bundle = folder / "ca-bundle.pem"
+    bundle.write_bytes(_trusted_cas() + b"\n" + authority.cert_pem.bytes())
+    return context, str(bundle)
+
+
+def _trusted_cas() -> bytes:
+    configured = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    is_file = configured and Path(configured).is_file()
+    return Path(configured if configured and is_file else certifi.where()).read_bytes()

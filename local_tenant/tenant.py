@@ -1,122 +1,136 @@
-"""LocalTenant: the three servers of one stand-in tenant, in threads of this process."""
+"""LocalTenant: a tenant that runs in threads of this process."""
 
 import os
 import secrets
 import tempfile
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from .api import make_api
-from .certificate import make_tls
-from .model import DOMAIN, NAME, READY, Tenant
-from .server import LOOPBACK, Server
-from .web import make_app
+from .server import LOOPBACK, WebServer, make_certificate
+from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
+from .web.api import create_api
+from .web.app import create_app
 
 DEFAULT_PORT = 8400
-# An empty value counts as not set and still wins over a `.env` file, which is about another tenant.
-BLANK = {
-    "REDIS_URL": "",
-    "SECRET_KEY_FALLBACKS": "",
-    "SESSION_DIR": "",
-    "SESSION_IDLE_MINUTES": "",
-    "SESSION_ABSOLUTE_MINUTES": "",
-}
+DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
+# Settings that the operator may choose for the app. An empty value counts as not set, and unlike a missing
+# one it wins over a `.env` file, which is about another tenant.
+APP_CHOICES = (
+    "REDIS_URL",
+    "SECRET_KEY_FALLBACKS",
+    "SESSION_DIR",
+    "SESSION_IDLE_MINUTES",
+    "SESSION_ABSOLUTE_MINUTES",
+    "SESSION_COOKIE_NAME",
+)
+# Settings of other kinds of authority and of other credentials. They contradict this tenant.
+OTHER_AUTHORITIES = (
+    "AUTHORITY",
+    "ALLOWED_TENANTS",
+    "OIDC_AUTHORITY",
+    "CLIENT_CERTIFICATE_PATH",
+    "CLIENT_CERTIFICATE_PASSWORD",
+    "FEDERATED_TOKEN_FILE",
+    "MANAGED_IDENTITY_CLIENT_ID",
+)
 
 
 class LocalTenant:
-    """A running tenant, as a context manager; raises PortTaken on entry.
+    """A running tenant, as a context manager. Entering raises PortTaken.
 
-    The pages are on `port`, the back channel on the next, the web API after that; 0: any free ports.
-    `announce` is called with one line for each verification code.
+    The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
+    port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
+    line for each verification code. `ca_bundle` is the path of the CA file that the back channel needs.
     """
 
+    ca_bundle: str
+
     def __init__(
-        self, port=0, redirect_uris=("http://localhost:5000/getAToken",), announce=lambda line: None
+        self,
+        port: int = 0,
+        redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
+        announce: Callable[[str], None] = lambda line: None,
     ):
         self._port = port
-        self._tenant = Tenant(redirect_uris, announce)
+        self._tenant = TenantState(redirect_uris, announce)
         self._secret_key = secrets.token_urlsafe(48)
         self._running = ExitStack()
 
-    def __enter__(self):
+    def __enter__(self) -> "LocalTenant":
         with ExitStack() as starting:
             self._start(starting)
             self._running = starting.pop_all()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self, stack):
-        tenant, port = self._tenant, self._port
+    def _start(self, stack: ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
-        tls, self.ca_bundle = make_tls(Path(folder))
-        app, servers = make_app(tenant), []
-        for nth, (wsgi, context) in enumerate([(app, None), (app, tls), (make_api(tenant), None)]):
-            servers.append(Server(port and port + nth, wsgi, context))
+        tls, self.ca_bundle = make_certificate(Path(folder))
+        app, servers = create_app(self._tenant), []
+        for offset, (wsgi_app, context) in enumerate(
+            [(app, None), (app, tls), (create_api(self._tenant), None)]
+        ):
+            servers.append(WebServer(self._port and self._port + offset, wsgi_app, context))
             stack.callback(servers[-1].stop)
         pages, back_channel, api = (f"{LOOPBACK}:{server.port}" for server in servers)
-        tenant.url, tenant.tls_url, tenant.api_url = (
+        origins = self._tenant.authority.origins
+        origins.pages, origins.back_channel, origins.api = (
             f"http://{pages}",
             f"https://{back_channel}",
             f"http://{api}",
         )
         for server in servers:
-            server.start()
+            server.serve_in_background()
 
-    def stop(self):
-        """Close everything and delete the CA bundle; raises RuntimeError if a request does not end."""
+    def stop(self) -> None:
+        """Release held requests, close everything, and delete the CA bundle."""
         self._tenant.faults.close()
         self._running.close()
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Origin of the pages and the control API."""
-        return self._tenant.url
+        return self._tenant.authority.origins.pages
 
     @property
-    def tls_url(self):
-        """Origin of discovery, keys and token."""
-        return self._tenant.tls_url
+    def tls_url(self) -> str:
+        """Origin of metadata, keys and token endpoint."""
+        return self._tenant.authority.origins.back_channel
 
     @property
-    def api_url(self):
+    def api_url(self) -> str:
         """Address of the protected web API."""
-        return f"{self._tenant.api_url}/tasks"
+        return f"{self._tenant.authority.origins.api}/tasks"
 
     @property
-    def account(self):
-        """The account that is there from the start."""
-        return {**READY, "sub": self._tenant.ready.sub}
+    def account(self) -> dict[str, str]:
+        """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
+        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._tenant.first_account.sub}
 
     @property
-    def settings(self):
-        """Everything an app needs to use this tenant, as environment variables; empty: not set."""
-        tenant = self._tenant
+    def settings(self) -> dict[str, str]:
+        """Everything that an app needs to use this tenant, as environment variables. Empty: not set."""
         return {
-            "B2C_TENANT_NAME": NAME,
-            "B2C_TENANT_ID": tenant.guid,
-            "CLIENT_ID": tenant.registration.client_id,
-            "CLIENT_SECRET": tenant.options.client_secret,
-            "SIGNUPSIGNIN_USER_FLOW": "B2C_1_signupsignin1",
-            "EDITPROFILE_USER_FLOW": "B2C_1_profileediting1",
-            "RESETPASSWORD_USER_FLOW": "B2C_1_passwordreset1",
-            "AUTHORITY_TEMPLATE": f"{self.tls_url}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
-            "REDIRECT_URI": tenant.registration.redirect_uris[0],
+            **self._tenant.authority.settings(),
+            "REDIRECT_URI": self._tenant.app.redirect_uris[0],
             "ENDPOINT": self.api_url,
-            "SCOPE": f"https://{DOMAIN}/tasks-api/tasks.read https://{DOMAIN}/tasks-api/tasks.write",
+            # The pages are served over http, which the app accepts at this origin only.
+            "INSECURE_SIGN_IN_ORIGIN": self.url,
             "SECRET_KEY": self._secret_key,
-            **BLANK,
-            **dict.fromkeys(("NO_PROXY", "no_proxy"), _no_proxy()),
+            **dict.fromkeys((*APP_CHOICES, *OTHER_AUTHORITIES), ""),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), _hosts_without_proxy()),
             "REQUESTS_CA_BUNDLE": self.ca_bundle,
             "SSL_CERT_FILE": self.ca_bundle,
         }
 
 
-def _no_proxy():
-    """The hosts that need no proxy, this machine among them; the lower-case name wins, as it mostly does."""
-    set_already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if set_already.strip() == "*":
-        return set_already  # "all" is only understood alone
-    hosts = [host.strip() for host in set_already.split(",") if host.strip()]
+def _hosts_without_proxy() -> str:
+    """NO_PROXY with this machine added. As in most programs, the lower-case name wins."""
+    configured = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if configured.strip() == "*":
+        return configured  # in a list, "*" would not mean all hosts
+    hosts = [host.strip() for host in configured.split(",") if host.strip()]
     return ",".join(hosts + [host for host in (LOOPBACK, "localhost") if host not in hosts])

@@ -68,19 +68,3 @@ def browser(shared_app: RunningApp, tenant: Tenant) -> Iterator[Browser]:
     """A browser that has been nowhere yet."""
     with Browser(shared_app.url, tenant) as browser:
         yield browser
-
-
-@pytest.fixture
-def visitor(tenant: object) -> Iterator[object]:
-    """Somebody who speaks the protocol to a module's own local tenant, which is as before afterwards.
-
-    For the tests of the local tenant that are still in this folder; the others have one of their own.
-    """
-    from tests.tenant_visitor import Visitor  # type: ignore[import-untyped, unused-ignore]
-
-    visitor = Visitor(tenant)  # type: ignore[no-untyped-call, unused-ignore]
-    options = visitor.control("GET", "options")  # type: ignore[no-untyped-call, unused-ignore]
-    yield visitor
-    visitor.control("DELETE", "faults")  # type: ignore[no-untyped-call, unused-ignore]
-    visitor.control("PATCH", "options", options)  # type: ignore[no-untyped-call, unused-ignore]
-    visitor.control("PUT", "clock", {"offset": 0})  # type: ignore[no-untyped-call, unused-ignore]

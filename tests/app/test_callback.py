@@ -26,8 +26,8 @@ STATES = [
     pytest.param(lambda state: "s" * 10_000, id="10 kB"),
     pytest.param(lambda state: state + "\0", id="NUL"),
     pytest.param(lambda state: "\u00fc\u20ac", id="not ASCII"),
-    pytest.param(lambda state: "x\r\nSet-Cookie: b2c_session=evil", id="CRLF"),
-    pytest.param(lambda state: "x; Path=/; b2c_session=evil", id="cookie syntax"),
+    pytest.param(lambda state: "x\r\nSet-Cookie: signin_session=evil", id="CRLF"),
+    pytest.param(lambda state: "x; Path=/; signin_session=evil", id="cookie syntax"),
     pytest.param(lambda state: "identity.web.no_op", id="another package's magic word"),
 ]
 
@@ -241,7 +241,7 @@ def test_the_same_response_twice_at_once_signs_in_once(browser: Browser, tenant:
     assert [answer.status_code for answer in answers].count(303) == 1
     assert {answer.status_code for answer in answers} == {303, 401}
     assert sorted(token["status"] for token in tenant.seen("token")) == [200, 400, 400, 400]
-    assert len([answer for answer in answers if "b2c_session" in answer.cookies]) == 1
+    assert len([answer for answer in answers if "signin_session" in answer.cookies]) == 1
 
 
 def test_the_same_response_after_sign_out_is_refused(browser: Browser, tenant: Tenant) -> None:

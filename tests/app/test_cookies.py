@@ -19,7 +19,7 @@ def cookie_named(name: str, answer: requests.Response) -> str:
 def test_cookies_without_https_are_for_this_host_and_no_script(browser: Browser) -> None:
     browser.sign_in()
     lines = [line for answer in browser.page.history for line in set_cookies(answer)]
-    ours = [line for line in lines if line.startswith("b2c_")]
+    ours = [line for line in lines if line.startswith("signin_")]
 
     assert {line.split("=")[0].split("_")[1] for line in ours} >= {"flow", "session", "notice"}
     for line in ours:
@@ -42,7 +42,7 @@ def sign_in_over_https(visit_https: Visit, tenant: Tenant) -> list[requests.Resp
 
 def test_cookies_with_https_are_for_this_host_and_https_alone(visit_https: Visit, tenant: Tenant) -> None:
     answers = sign_in_over_https(visit_https, tenant)
-    session = cookie_named("__Host-b2c_session", answers[1])
+    session = cookie_named("__Host-signin_session", answers[1])
     answers.append(visit_https("/", Cookie=session))
     answers.append(visit_https("/logout", "POST", Cookie=session, Origin="https://app.example"))
     lines = [line for answer in answers for line in set_cookies(answer)]
@@ -50,11 +50,11 @@ def test_cookies_with_https_are_for_this_host_and_https_alone(visit_https: Visit
     assert "Welcome, Ada Lovelace" in answers[2].text
     assert len(lines) >= 5
     for line in lines:
-        assert line.startswith("__Host-b2c_")
+        assert line.startswith("__Host-signin_")
         assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(line.split("; "))
         assert "Domain" not in line
         assert len(line.partition(";")[0]) <= 4096
-    assert cookie_named("__Host-b2c_session", answers[3]) == "__Host-b2c_session="
+    assert cookie_named("__Host-signin_session", answers[3]) == "__Host-signin_session="
     assert "Welcome, Ada" not in visit_https("/", Cookie=session).text
 
 
@@ -93,32 +93,32 @@ def send_cookie(app: RunningApp, path: str, cookie: str) -> tuple[int, dict[str,
 
 @pytest.mark.parametrize("value", JUNK)
 def test_a_junk_session_cookie_is_no_session(shared_app: RunningApp, value: str) -> None:
-    status, headers, body = send_cookie(shared_app, "/", f"b2c_session={value}")
+    status, headers, body = send_cookie(shared_app, "/", f"signin_session={value}")
 
     assert status == 200
     assert b"Sign out" not in body
-    assert "b2c_session" not in headers.get("Set-Cookie", "")
+    assert "signin_session" not in headers.get("Set-Cookie", "")
 
 
 @pytest.mark.parametrize("value", JUNK)
 def test_a_junk_flow_cookie_is_no_pending_sign_in(shared_app: RunningApp, value: str) -> None:
-    status, headers, body = send_cookie(shared_app, "/getAToken?state=x&code=x", f"b2c_flow_x={value}")
+    status, headers, body = send_cookie(shared_app, "/getAToken?state=x&code=x", f"signin_flow_x={value}")
 
     assert status == 400
     assert b"This sign-in cannot be finished" in body
-    assert "b2c_session" not in headers.get("Set-Cookie", "")
+    assert "signin_session" not in headers.get("Set-Cookie", "")
 
 
 @pytest.mark.parametrize("value", JUNK)
 def test_a_junk_flow_cookie_stops_no_new_sign_in(shared_app: RunningApp, value: str) -> None:
-    assert send_cookie(shared_app, "/login", f"b2c_flow_x={value}")[0] == 302
+    assert send_cookie(shared_app, "/login", f"signin_flow_x={value}")[0] == 302
 
 
 @pytest.mark.parametrize("name", ["notice", "tries", "flow_", "unknown"])
 def test_junk_in_any_other_cookie_breaks_no_page(shared_app: RunningApp, name: str) -> None:
     paths = {"/": 200, "/login": 302, "/call_downstream_api": 302, "/getAToken?state=x&code=x": 400}
     for value in ("", "99999999999", "\u00fc", "../../etc/passwd"):
-        statuses = {path: send_cookie(shared_app, path, f"b2c_{name}={value}")[0] for path in paths}
+        statuses = {path: send_cookie(shared_app, path, f"signin_{name}={value}")[0] for path in paths}
         assert statuses == paths, value
 
 
@@ -126,7 +126,7 @@ def test_junk_in_any_other_cookie_breaks_no_page(shared_app: RunningApp, name: s
     "name", ["\u00fc", "a b", "x" * 3000, "<x>", "a,b", '"', "a(b)"], ids=lambda name: repr(name[:9])
 )
 def test_a_flow_cookie_with_an_odd_name_is_no_flow(shared_app: RunningApp, name: str) -> None:
-    cookie = f"b2c_flow_{name}=x"
+    cookie = f"signin_flow_{name}=x"
 
     assert send_cookie(shared_app, "/login", cookie)[0] == 302
     assert send_cookie(shared_app, f"/getAToken?code=x&state={quote(name)}", cookie)[0] == 400
@@ -134,7 +134,7 @@ def test_a_flow_cookie_with_an_odd_name_is_no_flow(shared_app: RunningApp, name:
 
 @pytest.mark.parametrize("name", ["", "\u00fc", "x" * 700], ids=["numbers", "not ASCII", "long"])
 def test_many_flow_cookies_of_junk_stop_no_sign_in(shared_app: RunningApp, name: str) -> None:
-    cookies = "; ".join(f"b2c_flow_{name}{n}=\u00fc" for n in range(9))
+    cookies = "; ".join(f"signin_flow_{name}{n}=\u00fc" for n in range(9))
 
     assert send_cookie(shared_app, "/login", cookies)[0] == 302
 
@@ -142,8 +142,8 @@ def test_many_flow_cookies_of_junk_stop_no_sign_in(shared_app: RunningApp, name:
 def test_a_flow_cookie_of_another_state_is_no_flow(browser: Browser) -> None:
     """The seal is for one name: a value moved to another cookie opens nothing."""
     url = browser.callback_url()
-    [(name, value)] = [pair for pair in browser.cookies.items() if pair[0].startswith("b2c_flow_")]
-    cookie = f"b2c_flow_other={value}; b2c_session={value}; {name}=x"
+    [(name, value)] = [pair for pair in browser.cookies.items() if pair[0].startswith("signin_flow_")]
+    cookie = f"signin_flow_other={value}; signin_session={value}; {name}=x"
 
     moved = requests.get(with_query(url, state="other"), headers={"Cookie": cookie}, timeout=10)
     home = requests.get(browser.app_url, headers={"Cookie": cookie}, timeout=10)
@@ -160,8 +160,8 @@ def test_of_two_session_cookies_neither_is_trusted(
     mallory = tenant.add_account("Mallory")
     with Browser(shared_app.url, tenant) as attacker:
         attacker.sign_in(email=mallory["email"])
-        planted = f"b2c_session={attacker.session_id}"
-        own = f"b2c_session={browser.sign_in().session_id}"
+        planted = f"signin_session={attacker.session_id}"
+        own = f"signin_session={browser.sign_in().session_id}"
         cookies = [planted, own] if order == "theirs first" else [own, planted]
 
         home = requests.get(browser.app_url, headers={"Cookie": "; ".join(cookies)}, timeout=10)
@@ -177,7 +177,7 @@ def test_an_id_of_a_sealed_record_is_no_session_of_another_kind(
     assert sid
 
     for name in (f"tokens:{sid}", f"session:{sid}", f"lock:{sid}", sid.upper(), sid + " ", sid[:-1]):
-        page = requests.get(browser.app_url, headers={"Cookie": f'b2c_session="{name}"'}, timeout=10)
+        page = requests.get(browser.app_url, headers={"Cookie": f'signin_session="{name}"'}, timeout=10)
         assert page.status_code == 200
         assert "Sign out" not in page.text
 
@@ -192,7 +192,7 @@ def test_the_cookies_of_unfinished_sign_ins_fit_into_a_request(browser: Browser)
     assert browser.page.status_code == 302
     cookie = browser.page.request.headers["Cookie"]
     assert len(cookie) < 8000
-    flows = [value for name, value in browser.cookies.items() if name.startswith("b2c_flow_")]
+    flows = [value for name, value in browser.cookies.items() if name.startswith("signin_flow_")]
     assert max(map(len, flows)) < 4000
     browser.sign_in()
     assert browser.signed_in_as() == "Ada Lovelace"

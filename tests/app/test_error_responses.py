@@ -153,7 +153,7 @@ def test_an_error_of_another_issuer_neither_cancels_nor_resets(
 
     assert_page(browser.page, 400)
     assert "Location" not in browser.page.headers
-    assert not [name for name in browser.cookies if name != "b2c_session"]
+    assert not [name for name in browser.cookies if name != "signin_session"]
     assert tenant.seen("authorize") == []
 
 
@@ -178,7 +178,7 @@ def assert_silent_about(text: str, browser: Browser, log: list[str]) -> None:
 
 LONG_STORIES = [
     pytest.param(MARKUP, id="markup"),
-    pytest.param("x\r\nSet-Cookie: b2c_session=evil\r\n\r\n<script>", id="CRLF"),
+    pytest.param("x\r\nSet-Cookie: signin_session=evil\r\n\r\n<script>", id="CRLF"),
     pytest.param("javascript:alert(1)", id="script address"),
     pytest.param("Call 555-0100 to unlock your account", id="phishing"),
     pytest.param("\0\u202e\ud7ff\u20ac", id="odd characters"),
@@ -198,7 +198,7 @@ def test_an_error_text_is_never_on_the_page_and_never_a_line_of_the_log(
 def test_an_error_text_without_a_pending_sign_in_is_never_on_the_page(
     browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = "<script>Call 555-0100</script>\r\nSet-Cookie: b2c_session=evil"
+    text = "<script>Call 555-0100</script>\r\nSet-Cookie: signin_session=evil"
     browser.get(with_query("/getAToken", state="x", error=text, error_description=text), follow=False)
 
     assert_page(browser.page, 400)

@@ -163,7 +163,7 @@ def test_untrusted_metadata_is_refused_before_any_other_request(
     assert newcomer.page.status_code == 502
     assert "not set up correctly" in newcomer.text
     assert fickle.seen("authorize", "token", "keys") == []
-    assert not [name for name in newcomer.cookies if name.startswith("b2c_flow_")]
+    assert not [name for name in newcomer.cookies if name.startswith("signin_flow_")]
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500])

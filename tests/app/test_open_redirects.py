@@ -54,7 +54,7 @@ VECTORS = [
     f"/@{EVIL}",
     f"//{EVIL}/%2e%2e",
     f"/%0d%0aLocation:%20https://{EVIL}",
-    "/\r\nSet-Cookie: b2c_session=evil",
+    "/\r\nSet-Cookie: signin_session=evil",
     f"//{EVIL}@localhost",
     f"http:///{EVIL}",
     f"/;@{EVIL}",

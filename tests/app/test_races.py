@@ -55,7 +55,7 @@ def test_a_request_that_ends_after_sign_out_brings_nobody_back(
         visit(elsewhere, browser, "/logout", "post")
         answer = request.release()
 
-        assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+        assert "signin_session" not in answer.headers.get("Set-Cookie", "")
         assert answer.status_code < 500
         assert browser.signed_in_as() is None
         assert greeted(home_with(instances.first, before)) is None
@@ -76,7 +76,7 @@ def test_a_request_that_ends_after_the_next_sign_in_leaves_the_new_session_alone
         mine = browser.session_id
         answer = request.release()
 
-        assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+        assert "signin_session" not in answer.headers.get("Set-Cookie", "")
         assert browser.session_id == mine
         assert browser.signed_in_as() == "Bob"
 
@@ -121,7 +121,7 @@ def test_a_sign_in_never_adopts_the_session_of_another_user(instances: Instances
         answer = request.release()
 
         assert answer.status_code == 409
-        assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+        assert "signin_session" not in answer.headers.get("Set-Cookie", "")
         assert browser.signed_in_as() == "Bob"
 
 
@@ -143,7 +143,7 @@ def test_sign_out_ends_the_session_of_a_sign_in_whose_answer_is_still_on_its_way
         callback = browser.sign_in().callback_url()
         before = browser.cookie_header
         signed_in = send(instances.first, instances, callback, "GET", before)
-        new_id = signed_in.cookies["b2c_session"]
+        new_id = signed_in.cookies["signin_session"]
         assert greeted(home_with(instances.first, new_id)) == "Ada Lovelace"
         signed_out = send(elsewhere, instances, "/logout", "POST", before)
 
@@ -177,4 +177,4 @@ def test_a_sign_in_that_ends_at_the_moment_of_sign_out_signs_nobody_in(
 
         assert sign_out.result().status_code == 303
         assert signed_in.status_code in (303, 409)
-        assert greeted(home_with(instances.first, signed_in.cookies.get("b2c_session"))) is None
+        assert greeted(home_with(instances.first, signed_in.cookies.get("signin_session"))) is None

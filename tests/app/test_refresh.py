@@ -153,7 +153,7 @@ def test_a_sign_in_that_never_sticks_ends_on_a_page(browser: Browser, tenant: Te
 
 
 def call_api(app: RunningApp, host: str, session_id: str | None) -> requests.Response:
-    headers = {"Host": host, "Cookie": f"b2c_session={session_id}", "Accept": "text/html"}
+    headers = {"Host": host, "Cookie": f"signin_session={session_id}", "Accept": "text/html"}
     url = f"{app.url}/call_downstream_api"
     return requests.get(url, headers=headers, timeout=30, allow_redirects=False)
 

@@ -85,7 +85,7 @@ def test_parallel_requests_of_two_users_are_never_mixed_up(
         cookies = {name: b.session_id for name, b in (("Ada Lovelace", browser), ("Bob", second))}
 
         def ask(name: str) -> bool:
-            headers = {"Cookie": f"b2c_session={cookies[name]}", "Accept": "text/html"}
+            headers = {"Cookie": f"signin_session={cookies[name]}", "Accept": "text/html"}
             page = requests.get(f"{browser.app_url}/call_downstream_api", headers=headers, timeout=20)
             return page.status_code == 200 and f"&#34;{name}&#34;" in page.text
 

@@ -86,7 +86,7 @@ def test_signing_out_with_two_session_cookies_ends_both(
     with Browser(shared_app.url, tenant) as other:
         ids = [browser.sign_in().session_id, other.sign_in().session_id][::order]
         headers = {
-            "Cookie": "; ".join(f"b2c_session={session_id}" for session_id in ids),
+            "Cookie": "; ".join(f"signin_session={session_id}" for session_id in ids),
             "Origin": shared_app.url,
             "Sec-Fetch-Site": "same-origin",
         }
@@ -99,7 +99,7 @@ def test_signing_out_with_two_session_cookies_ends_both(
 
 
 @pytest.mark.parametrize(
-    "cookie", ["", "unknown=x", "b2c_session=", "b2c_session=; b2c_session=", "b2c_session=x"]
+    "cookie", ["", "unknown=x", "signin_session=", "signin_session=; signin_session=", "signin_session=x"]
 )
 def test_signing_out_with_a_worthless_cookie_is_no_error(shared_app: RunningApp, cookie: Any) -> None:
     headers = {"Cookie": cookie, "Origin": shared_app.url, "Sec-Fetch-Site": "same-origin"}
@@ -132,7 +132,7 @@ def test_the_return_from_the_tenants_sign_out_ignores_parameters(
 
 def test_a_signed_out_cookie_opens_no_page(browser: Browser) -> None:
     browser.sign_in()
-    kept = {"Cookie": f"b2c_session={browser.session_id}", "Accept": "text/html"}
+    kept = {"Cookie": f"signin_session={browser.session_id}", "Accept": "text/html"}
     browser.post("/logout")
 
     pages = {
@@ -141,7 +141,7 @@ def test_a_signed_out_cookie_opens_no_page(browser: Browser) -> None:
     }
     assert [page.status_code for page in pages.values()] == [200, 401, 302, 302]
     assert not any("Ada" in page.text for page in pages.values())
-    assert not any("b2c_session" in page.headers.get("Set-Cookie", "") for page in pages.values())
+    assert not any("signin_session" in page.headers.get("Set-Cookie", "") for page in pages.values())
 
 
 @pytest.mark.parametrize("path", ["/login", "/edit_profile", "/reset_password"])
@@ -153,7 +153,7 @@ def test_signing_out_forgets_what_was_begun_before(browser: Browser, tenant: Ten
     browser.post("/logout", follow=False)
     tenant.forget_requests()
 
-    assert not [name for name in browser.cookies if name.startswith("b2c_flow_")]
+    assert not [name for name in browser.cookies if name.startswith("signin_flow_")]
     assert_page(browser.get(f"/getAToken?code=x&state={state}", follow=False), 400)
     assert tenant.seen("token") == []
 
@@ -178,7 +178,7 @@ def test_a_profile_edit_that_comes_back_after_sign_out_signs_nobody_in(
     answer = requests.get(url, headers=before, allow_redirects=False, timeout=10)
 
     assert_page(answer, 409)
-    assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+    assert "signin_session" not in answer.headers.get("Set-Cookie", "")
     assert browser.signed_in_as() is None
     assert "Sign out" not in requests.get(browser.app_url, headers=before, timeout=10).text
 

@@ -79,7 +79,7 @@ def test_a_folder_that_vanishes_breaks_no_page(serve_app: ServeApp, tenant: Tena
     with Browser(app.url, tenant) as browser:
         session_id = browser.sign_in().session_id
         shutil.rmtree(folder)
-        headers = {"Cookie": f"b2c_session={session_id}", "Accept": "text/html"}
+        headers = {"Cookie": f"signin_session={session_id}", "Accept": "text/html"}
 
         def status(path: str) -> int:
             return requests.get(

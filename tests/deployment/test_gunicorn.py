@@ -73,7 +73,7 @@ def user(gunicorn: Gunicorn, tenant: Tenant) -> Iterator[Browser]:
 
 def fetch(url: str, session_id: str | None, path: str = "/") -> requests.Response:
     """A page, over a connection of its own and so from any of the workers."""
-    headers = {"Cookie": f"b2c_session={session_id}", "Accept": "text/html", "Connection": "close"}
+    headers = {"Cookie": f"signin_session={session_id}", "Accept": "text/html", "Connection": "close"}
     return requests.get(url + path, headers=headers, timeout=30, allow_redirects=False)
 
 
@@ -181,7 +181,7 @@ def test_a_refresh_in_one_worker_during_sign_out_brings_nobody_back(
         browser.post("/logout")
         answer = call.release()
 
-        assert "b2c_session" not in answer.headers.get("Set-Cookie", "")
+        assert "signin_session" not in answer.headers.get("Set-Cookie", "")
         assert not any(is_signed_in(fetch(gunicorn.url, session_id)) for _ in range(6))
 
 
@@ -193,7 +193,7 @@ def test_eight_pending_sign_ins_with_long_return_paths_fit_into_a_request(
         for tab in range(10):
             path = f"/call_downstream_api?tab={tab}&" + "x" * 450
             browser.get(path, follow=False)
-            browser.http.cookies.pop("b2c_tries", None)  # the tabs come more slowly than here
+            browser.http.cookies.pop("signin_tries", None)  # the tabs come more slowly than here
             assert browser.page.status_code == 302, browser.text
 
         assert browser.get("/").status_code == 200

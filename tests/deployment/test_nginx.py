@@ -22,8 +22,7 @@ from tests.helpers.tenant import Tenant, register_redirect_uri
 
 SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
 
-SESSION = "__Host-b2c_session"
-
+SESSION = "__Host-signin_session"
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
@@ -142,7 +141,7 @@ def test_every_cookie_is_for_this_host_and_https_alone(site: Site, browser: Brow
     assert {cookie.split("=")[0].split("_")[3] for cookie in cookies} >= {"flow", "session", "notice"}
     for cookie in cookies:
         name, *attributes = (part.strip() for part in cookie.split(";"))
-        assert name.startswith("__Host-b2c_")
+        assert name.startswith("__Host-signin_")
         assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes)
         assert not any(attribute.lower().startswith("domain") for attribute in attributes)
 

@@ -89,4 +89,8 @@ def serve(tenant: LocalTenant, folder: Path, settings: dict[str, str]) -> Runnin
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the app logged about things that went wrong."""
-    return [record.getMessage() for record in caplog.records if record.name == "app" and record.levelno > 20]
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("signin") and record.levelno > 20
+    ]

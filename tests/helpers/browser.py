@@ -149,7 +149,7 @@ class Browser:
         return {
             cookie.name: cookie.value or ""
             for cookie in self.http.cookies
-            if cookie.name.removeprefix("__Host-").startswith("b2c_")
+            if cookie.name.removeprefix("__Host-").startswith("signin_")
         }
 
     @property
@@ -161,14 +161,14 @@ class Browser:
     @property
     def session_id(self) -> str | None:
         """What the session cookie holds."""
-        return self.cookies.get("b2c_session") or self.cookies.get("__Host-b2c_session")
+        return self.cookies.get("signin_session") or self.cookies.get("__Host-signin_session")
 
     def set_session_id(self, session_id: str) -> None:
-        self.http.cookies.set("b2c_session", session_id, domain="localhost.local", path="/")
+        self.http.cookies.set("signin_session", session_id, domain="localhost.local", path="/")
 
     def forget_session_id(self) -> None:
         """Lose the session cookie, as a browser that does not keep cookies."""
-        for cookie in [cookie for cookie in self.http.cookies if cookie.name == "b2c_session"]:
+        for cookie in [cookie for cookie in self.http.cookies if cookie.name == "signin_session"]:
             self.http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 
     def leave_tenant(self) -> None:

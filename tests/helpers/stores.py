@@ -174,5 +174,5 @@ def visit(app: RunningApp, browser: Browser, path: str, method: str = "get") -> 
 def home_with(app: RunningApp, session_id: str | None) -> requests.Response:
     """The home page, as this instance shows it to anybody who sends this session id."""
     host = urlsplit(app.environ["REDIRECT_URI"]).netloc
-    headers = {"Host": host, "Cookie": f"b2c_session={session_id}", "Accept": "text/html"}
+    headers = {"Host": host, "Cookie": f"signin_session={session_id}", "Accept": "text/html"}
     return requests.get(app.url, headers=headers, allow_redirects=False, timeout=10)

@@ -1,0 +1,258 @@
+"""The shape of Azure AD B2C: URLs, issuer, metadata, scopes, claims, token responses."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..model.accounts import Account
+from ..model.grants import Grant
+from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.signing import json_segment
+from ..model.steering import Clock, Options
+from .b2c_errors import B2CError
+
+TENANT_NAME = "localtenant"
+DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
+SIGN_UP_OR_SIGN_IN = UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in")
+EDIT_PROFILE = UserFlow("B2C_1_profileediting1", "edit_profile")
+RESET_PASSWORD = UserFlow("B2C_1_passwordreset1", "reset_password")
+USER_FLOWS = {flow.name.lower(): flow for flow in (SIGN_UP_OR_SIGN_IN, EDIT_PROFILE, RESET_PASSWORD)}
+
+OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
+RESPONSE_MODES = ["query", "fragment", "form_post"]
+RESPONSE_TYPES = [
+    "code",
+    "code id_token",
+    "code token",
+    "code id_token token",
+    "id_token",
+    "id_token token",
+    "token",
+    "token id_token",
+]
+CLAIMS = [
+    *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
+    *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
+]
+
+
+@dataclass
+class Origins:
+    """Where the servers listen. Known once they have their ports."""
+
+    pages: str = ""
+    back_channel: str = ""
+    api: str = ""
+
+
+@dataclass(frozen=True)
+class Address:
+    """How a request named its user flow. The answer names it in the same way, in lower case.
+
+    `segment` is the tenant's domain or ID. B2C takes a /tfp/ before it, and the user flow either as the
+    next segment or as the parameter `p`.
+    """
+
+    user_flow: UserFlow
+    segment: str
+    tfp: bool
+    in_query: bool
+
+    def url(self, origin: str, path: str) -> str:
+        base = f"{origin}/tfp/{self.segment}" if self.tfp else f"{origin}/{self.segment}"
+        name = self.user_flow.name.lower()
+        return f"{base}/{path}?p={name}" if self.in_query else f"{base}/{name}/{path}"
+
+
+class AzureADB2C:
+    """Everything in which Azure AD B2C differs from other authorities, for one tenant."""
+
+    # URL rules of a user flow's endpoints. Their variables are the arguments of `find_address`.
+    URL_PREFIXES = (
+        "/<segment>/<policy>/",
+        "/<segment>/",
+        "/tfp/<segment>/<policy>/",
+        "/tfp/<segment>/",
+    )
+
+    def __init__(
+        self, guid: str, app: AppRegistration, apis: Iterable[WebApi], options: Options, clock: Clock
+    ):
+        self.guid, self.origins = guid, Origins()
+        self._app, self._apis, self._options, self._clock = app, tuple(apis), options, clock
+
+    # --- URLs and metadata
+
+    def find_address(
+        self, path: str, query: Mapping[str, str], segment: str, policy: str | None
+    ) -> Address | None:
+        """The address of a request, or None if there is no such tenant or user flow."""
+        user_flow = USER_FLOWS.get((policy or query.get("p", "")).lower())
+        if not user_flow or segment.lower() not in (DOMAIN, self.guid):
+            return None
+        return Address(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+
+    def issuer(self, user_flow: UserFlow) -> str:
+        if self._options.issuer_form == "tfp":
+            return f"{self.origins.back_channel}/tfp/{self.guid}/{user_flow.name.lower()}/v2.0/"
+        return f"{self.origins.back_channel}/{self.guid}/v2.0/"
+
+    def issuers(self) -> list[str]:
+        return [self.issuer(user_flow) for user_flow in USER_FLOWS.values()]
+
+    def metadata(self, address: Address) -> dict[str, object]:
+        """The discovery document. As in B2C, it announces more than there is (see README.md)."""
+        pages, back_channel = self.origins.pages, self.origins.back_channel
+        return {
+            "issuer": self.issuer(address.user_flow),
+            "authorization_endpoint": address.url(pages, "oauth2/v2.0/authorize"),
+            "token_endpoint": address.url(back_channel, "oauth2/v2.0/token"),
+            "end_session_endpoint": address.url(pages, "oauth2/v2.0/logout"),
+            "jwks_uri": address.url(back_channel, "discovery/v2.0/keys"),
+            "response_modes_supported": RESPONSE_MODES,
+            "response_types_supported": RESPONSE_TYPES,
+            "scopes_supported": ["openid"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "claims_supported": CLAIMS,
+        }
+
+    def settings(self) -> dict[str, str]:
+        """The settings by which an app finds this authority."""
+        tasks_api = self._apis[0]
+        return {
+            "B2C_TENANT_NAME": TENANT_NAME,
+            "B2C_TENANT_ID": self.guid,
+            "CLIENT_ID": self._app.client_id,
+            "CLIENT_SECRET": self._app.client_secret,
+            "SIGNUPSIGNIN_USER_FLOW": SIGN_UP_OR_SIGN_IN.name,
+            "EDITPROFILE_USER_FLOW": EDIT_PROFILE.name,
+            "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
+            "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
+            "SCOPE": f"{tasks_api.uri}/tasks.read {tasks_api.uri}/tasks.write",
+        }
+
+    # --- scopes: those of one web API at most, and only what the app was granted
+
+    def granted_scopes(self, scope: str) -> tuple[str, ...]:
+        """The granted scopes among those asked for, in their order. Raises B2CError."""
+        wanted = tuple(dict.fromkeys(scope.split()))
+        of_apis = [name for name in wanted if name not in OIDC_SCOPES]
+        if len({self._api_with(name) for name in of_apis}) > 1:
+            raise B2CError("AADB2C90146", scope)
+        granted = [name for name in of_apis if self._is_granted(name)]
+        if of_apis and not granted:
+            raise B2CError("AADB2C90205")
+        return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
+
+    def audience(self, scopes: Iterable[str]) -> str | None:
+        """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""
+        of_apis = [name for name in scopes if name not in OIDC_SCOPES]
+        return self._api_with(of_apis[0]) if of_apis else None
+
+    def _api_with(self, scope: str) -> str:
+        """The client ID of the API with this scope. The app's own client ID as a scope means the app."""
+        if scope == self._app.client_id:
+            return scope
+        for api in self._apis:
+            if api.has_scope(scope):
+                return api.client_id
+        raise B2CError("AADB2C90117", scope)
+
+    def _is_granted(self, scope: str) -> bool:
+        return scope == self._app.client_id or any(api.grants_scope(scope) for api in self._apis)
+
+    # --- claims
+
+    def account_claims(self, account: Account, *, new_user: bool) -> dict[str, object]:
+        """The claims about a person, as a user flow sends them."""
+        optional = {"given_name": account.given_name, "family_name": account.surname, "city": account.city}
+        return {
+            "oid": account.sub,
+            **{name: value for name, value in optional.items() if value},
+            "name": account.display_name or "unknown",
+            "emails": [account.email],
+            **({"newUser": True} if new_user else {}),
+        }
+
+    def id_token_claims(self, grant: Grant, access_token: str | None) -> dict[str, object]:
+        claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
+        claims["auth_time"] = grant.auth_time
+        if access_token:
+            half = hashlib.sha256(access_token.encode()).digest()[:16]
+            claims["at_hash"] = base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+        return claims
+
+    def access_token_claims(self, grant: Grant, scopes: Iterable[str], audience: str) -> dict[str, object]:
+        claims = self._token_claims(grant, audience, self._options.access_token_lifetime)
+        short_names = [name.rpartition("/")[2] for name in scopes if name not in {*OIDC_SCOPES, audience}]
+        if short_names:
+            claims["scp"] = " ".join(short_names)
+        claims["azp"] = grant.client_id
+        return claims
+
+    def _token_claims(self, grant: Grant, audience: str, lifetime: int) -> dict[str, object]:
+        now = int(self._clock.now())
+        user_flow_claim, user_flow_name = self._options.policy_claim, grant.user_flow.name
+        return {
+            "exp": now + lifetime,
+            "nbf": now,
+            "ver": "1.0",
+            "iss": self.issuer(grant.user_flow),
+            "sub": grant.sub,
+            "aud": audience,
+            **({"nonce": grant.nonce} if grant.nonce else {}),
+            "iat": now,
+            **grant.claims,
+            user_flow_claim: user_flow_name if user_flow_claim == "tfp" else user_flow_name.lower(),
+        }
+
+    # --- token responses
+
+    def token_response(
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+    ) -> dict[str, object]:
+        """The members of a token response in B2C's order.
+
+        `tokens` holds the tokens that were issued. `client_info`: whether the request asked for it, as
+        MSAL does. B2C answers such requests with other members than the rest.
+        """
+        now, options = int(self._clock.now()), self._options
+        response: dict[str, object] = {
+            name: tokens[name] for name in ("access_token", "id_token") if name in tokens
+        }
+        response |= {"token_type": "Bearer", "not_before": now}
+        if "access_token" in tokens:
+            response["expires_in"] = options.access_token_lifetime
+            response["expires_on"] = now + options.access_token_lifetime
+            response["resource"] = self.audience(scopes)
+        if client_info:
+            response["client_info"] = self.client_info(grant)
+            response["scope"] = " ".join(name for name in scopes if name not in OIDC_SCOPES)
+        else:
+            response["profile_info"] = self._profile_info(grant)
+            response["scope"] = " ".join(scopes)
+            if "id_token" in tokens:
+                response["id_token_expires_in"] = options.id_token_lifetime
+        if "refresh_token" in tokens:
+            response["refresh_token"] = tokens["refresh_token"]
+            response["refresh_token_expires_in"] = options.refresh_token_lifetime
+        return response
+
+    def client_info(self, grant: Grant) -> str:
+        """Who signed in. MSAL keys its accounts by it: one account for each person and user flow."""
+        return json_segment({"uid": f"{grant.sub}-{grant.user_flow.name.lower()}", "utid": self.guid})
+
+    def _profile_info(self, grant: Grant) -> str:
+        return json_segment(
+            {
+                "ver": "1.0",
+                "tid": self.guid,
+                "sub": None,
+                "name": grant.claims["name"],
+                "preferred_username": None,
+                "idp": "LocalAccount",
+            }
+        )

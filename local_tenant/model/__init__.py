@@ -1,0 +1,1 @@
+"""What a tenant holds: accounts, registrations, grants, keys. Knows nothing of HTTP."""

@@ -1,0 +1,110 @@
+"""The accounts of the tenant, and the rules for what people type into its forms."""
+
+import secrets
+import string
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+# Texts of the service. They are quoted as they are, because people and tests look for them.
+REQUIRED = "A required field is missing. Please fill out all required fields and try again."
+LOCKED = "Your account has been locked. Contact your support person to unlock it, then try again."
+TAKEN = "A user with the specified ID already exists. Please choose a different one."
+DIFFERENT = (
+    "The password entry fields do not match. Please enter the same password in both fields and try again."
+)
+WEAK = (
+    "The password must be between 8 and 64 characters and contain 3 out of 4 of the following: "
+    "lowercase characters, uppercase characters, digits (0-9), and symbols."
+)
+
+
+class FormError(Exception):
+    """What was typed into a form is not acceptable.
+
+    `str(error)` is the service's own text for people. `field` is the name of the form field to correct.
+    """
+
+    def __init__(self, text: str, field: str):
+        super().__init__(text)
+        self.field = field
+
+
+@dataclass
+class Account:
+    """One local account. `sub` is its object ID; `tokens_valid_from` is in epoch seconds."""
+
+    email: str
+    password: str
+    display_name: str = ""
+    given_name: str = ""
+    surname: str = ""
+    city: str = ""
+    locked: bool = False
+    sub: str = field(default_factory=lambda: str(uuid.uuid4()))
+    tokens_valid_from: float = 0.0
+
+    def without_password(self) -> dict[str, object]:
+        return {name: value for name, value in asdict(self).items() if name != "password"}
+
+
+class Accounts:
+    """All accounts, found by e-mail address in any case."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(list(self._accounts.values()))
+
+    def find(self, email: str) -> Account | None:
+        return self._accounts.get(email.strip().lower())
+
+    def find_by_sub(self, sub: str) -> Account | None:
+        return next((account for account in self if account.sub == sub), None)
+
+    def add(self, account: Account) -> Account:
+        """Add an account. Raises FormError when the address is taken."""
+        with self._lock:
+            if self.find(account.email):
+                raise FormError(TAKEN, "email")
+            self._accounts[account.email.strip().lower()] = account
+        return account
+
+    def remove(self, email: str) -> None:
+        self._accounts.pop(email.strip().lower(), None)
+
+    def authenticate(self, email: str, password: str) -> Account:
+        """The account with this password. Raises FormError.
+
+        As in B2C, the texts for an unknown address and a wrong password differ.
+        """
+        if not email:
+            raise FormError("Please enter your email", "email")
+        if not password:
+            raise FormError("Please enter your password", "password")
+        account = self.find(email)
+        if not account:
+            raise FormError("We can't seem to find your account.", "email")
+        if not secrets.compare_digest(account.password.encode(), password.encode()):
+            raise FormError("Your password is incorrect.", "password")
+        if account.locked:
+            raise FormError(LOCKED, "email")
+        return account
+
+
+def check_new_password(password: str, repeated: str) -> None:
+    """Raise FormError unless the password follows B2C's default rule, "Strong"."""
+    if not password:
+        raise FormError(REQUIRED, "newPassword")
+    if not repeated:
+        raise FormError(REQUIRED, "reenterPassword")
+    if password != repeated:
+        raise FormError(DIFFERENT, "reenterPassword")
+    kinds = [string.ascii_lowercase, string.ascii_uppercase, string.digits]
+    found = sum(any(character in kind for character in password) for kind in kinds)
+    found += any(not character.isalnum() for character in password)
+    if not 8 <= len(password) <= 64 or found < 3:
+        raise FormError(WEAK, "newPassword")

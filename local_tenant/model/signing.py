@@ -1,0 +1,117 @@
+"""The tenant's signing keys, and the forged ID tokens with which tests try out an app's checks."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from .steering import Clock, Fault
+
+
+class SigningKey:
+    """An RSA key. Its `kid` is a base64url string of 43 characters, as B2C's are."""
+
+    def __init__(self, not_before: float):
+        self.kid = secrets.token_urlsafe(32)
+        self.not_before = int(not_before)
+        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @cached_property
+    def joserfc(self) -> RSAKey:
+        return RSAKey.import_key(self.private, {"kid": self.kid})
+
+    def jwk(self) -> dict[str, object]:
+        """The six members that B2C publishes, in its order."""
+        numbers = self.private.public_key().public_numbers()
+        return {
+            "kid": self.kid,
+            "nbf": self.not_before,
+            "use": "sig",
+            "kty": "RSA",
+            "e": base64url(numbers.e.to_bytes(3, "big")),
+            "n": base64url(numbers.n.to_bytes(256, "big")),
+        }
+
+    def public_pem(self) -> bytes:
+        return self.private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+
+class KeyRing:
+    """The published keys. The first one signs."""
+
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self.keys = [SigningKey(clock.now())]
+
+    @property
+    def current(self) -> SigningKey:
+        return self.keys[0]
+
+    @cached_property
+    def stranger(self) -> SigningKey:
+        """A key that is not published."""
+        return SigningKey(self._clock.now())
+
+    def rotate(self, *, keep_old: bool) -> None:
+        self.keys = [SigningKey(self._clock.now()), *(self.keys if keep_old else [])]
+
+    def jwks(self, at_least: int = 1) -> dict[str, list[dict[str, object]]]:
+        while len(self.keys) < at_least:
+            self.keys.append(SigningKey(self._clock.now()))
+        return {"keys": [key.jwk() for key in self.keys]}
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        header = {"typ": "JWT", "alg": "RS256", "kid": self.current.kid}
+        return jwt.encode(header, dict(claims), self.current.joserfc, algorithms=["RS256"])
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a JWT that a published key has signed. Raises JoseError or ValueError."""
+        published = KeySet([key.joserfc for key in self.keys])
+        return jwt.decode(token, published, algorithms=["RS256"]).claims
+
+
+def forge(claims: Mapping[str, Any], keys: KeyRing, fault: Fault, client_secret: str) -> str:
+    """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`."""
+    algorithm = fault.get("alg", "RS256")
+    key = keys.stranger if fault.get("key") == "other" else keys.current
+    header = {"typ": "JWT", "alg": None if algorithm == "null" else algorithm}
+    kid = fault.get("kid", "good")
+    if kid != "absent":
+        header["kid"] = {"good": keys.current.kid, "unknown": secrets.token_urlsafe(32)}.get(kid, kid)
+    header |= fault.get("header", {})
+    hs256_key = key.public_pem() if fault.get("hs256_key") == "public_key" else client_secret.encode()
+    signed = f"{json_segment(header)}.{json_segment(claims)}"
+    return f"{signed}.{base64url(_signature(algorithm, signed.encode(), key, hs256_key))}"
+
+
+def _signature(algorithm: str, data: bytes, key: SigningKey, hs256_key: bytes) -> bytes:
+    if algorithm == "none":
+        return b""
+    if algorithm == "HS256":
+        return hmac.digest(hs256_key, data, hashlib.sha256)
+    if algorithm == "ES256":
+        signer = ec.generate_private_key(ec.SECP256R1())
+        r, s = decode_dss_signature(signer.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return key.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+
+def json_segment(value: object) -> str:
+    """`value` as base64url of compact JSON, like a part of a JWT."""
+    return base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,102 @@
+"""The protected web API: GET /tasks needs the scope tasks.read, POST /tasks needs tasks.write."""
+
+from typing import Any, NoReturn
+
+from flask import Flask, Response, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from ..state import TenantState
+from .exchange import (
+    Exchange,
+    apply_fault,
+    current_exchange,
+    finish_exchange,
+    start_exchange,
+)
+
+CHALLENGE = 'Bearer realm="tasks"'
+
+Task = dict[str, Any]
+
+
+def create_api(tenant: TenantState) -> Flask:
+    """The Flask app of the web API."""
+    app = Flask("local_tenant_api", static_folder=None)
+    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    tasks_by_sub: dict[str, list[Task]] = {}
+
+    @app.before_request
+    def start() -> Response | None:
+        exchange = Exchange(tenant, "api")
+        start_exchange(exchange)
+        exchange.add_to_record()
+        return apply_fault("api")
+
+    app.after_request(finish_exchange)
+
+    @app.get("/tasks")
+    def list_tasks() -> ResponseReturnValue:
+        claims = _require_scope("tasks.read")
+        tasks = tasks_by_sub.setdefault(claims["sub"], _first_tasks())
+        return jsonify(owner=claims.get("name"), tasks=tasks)
+
+    @app.post("/tasks")
+    def add_task() -> ResponseReturnValue:
+        claims = _require_scope("tasks.write")
+        body = request.get_json(silent=True)
+        title = body.get("title") if isinstance(body, dict) else None
+        if not isinstance(title, str) or not title.strip():
+            return {"error": 'Send JSON with a title, such as {"title": "Water the plants"}.'}, 400
+        tasks = tasks_by_sub.setdefault(claims["sub"], _first_tasks())
+        tasks.append({"id": len(tasks) + 1, "title": title.strip(), "done": False})
+        return tasks[-1], 201
+
+    return app
+
+
+def _first_tasks() -> list[Task]:
+    return [
+        {"id": 1, "title": "Read how the sign-in works", "done": True},
+        {"id": 2, "title": "Call a web API of my own", "done": False},
+    ]
+
+
+def _require_scope(scope: str) -> dict[str, Any]:
+    """The claims of the request's access token. Aborts as RFC 6750, section 3, wants it."""
+    header = request.authorization
+    if not header or header.type != "bearer":
+        # A request without a token gets a challenge without an error code.
+        _refuse(401, "")
+    claims = _checked_claims(current_exchange().tenant, header.token or "")
+    if claims is None:
+        _refuse(401, "invalid_token")
+    if scope not in str(claims.get("scp", "")).split():
+        _refuse(403, "insufficient_scope", f', scope="{scope}"')
+    return claims
+
+
+def _refuse(status: int, error: str, details: str = "") -> NoReturn:
+    challenge = f'{CHALLENGE}, error="{error}"{details}' if error else CHALLENGE
+    response = jsonify(error=error) if error else Response()
+    response.status_code = status
+    response.headers["WWW-Authenticate"] = challenge
+    abort(response)
+
+
+def _checked_claims(tenant: TenantState, token: str) -> dict[str, Any] | None:
+    """The claims of an access token for this API. None for any other token."""
+    registry = jwt.JWTClaimsRegistry(
+        now=lambda: int(tenant.clock.now()),
+        iss={"essential": True, "values": tenant.authority.issuers()},
+        aud={"essential": True, "value": tenant.tasks_api.client_id},
+        exp={"essential": True},
+        sub={"essential": True},
+    )
+    try:
+        claims = tenant.keys.verify(token)
+        registry.validate(claims)
+    except (JoseError, ValueError):
+        return None
+    return claims

@@ -1,0 +1,92 @@
+"""The Flask app of the tenant: which URL leads to which view, and what all requests have in common."""
+
+from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue, RouteCallable
+from werkzeug.exceptions import HTTPException
+
+from ..authorities.b2c_errors import B2CError
+from ..state import TenantState
+from . import control, endpoints, pages
+from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
+from .token import token
+
+# Endpoints that faults can be injected into, by the names of their views.
+LEGS = {"discovery", "keys", "token", "logout"}
+USER_FLOW_ENDPOINTS = {*LEGS, "authorize"}
+UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico")
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(tenant: TenantState) -> Flask:
+    """The app of the pages, the protocol endpoints and the control API."""
+    app = Flask(__package__ or "")
+    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+    def add_user_flow_rule(path: str, view: RouteCallable, *methods: str) -> None:
+        for prefix in tenant.authority.URL_PREFIXES:
+            app.add_url_rule(prefix + path, view_func=view, methods=methods)
+
+    add_user_flow_rule("v2.0/.well-known/openid-configuration", endpoints.discovery, "GET")
+    add_user_flow_rule("discovery/v2.0/keys", endpoints.keys, "GET")
+    add_user_flow_rule("oauth2/v2.0/authorize", pages.authorize, "GET", "POST")
+    add_user_flow_rule("oauth2/v2.0/token", token, "GET", "POST")
+    add_user_flow_rule("oauth2/v2.0/logout", endpoints.logout, "GET")
+    app.add_url_rule("/", view_func=pages.home)
+    app.add_url_rule("/mailbox", view_func=pages.mailbox)
+    app.add_url_rule("/favicon.ico", view_func=pages.favicon)
+    app.register_blueprint(control.blueprint)
+
+    @app.url_value_preprocessor
+    def start(endpoint: str | None, values: dict[str, str] | None) -> None:
+        """Start the exchange. It takes the variables of the URL, so views have no arguments for them."""
+        names = values or {}
+        segment, policy = names.pop("segment", ""), names.pop("policy", None)
+        address = tenant.authority.find_address(request.path, request.args, segment, policy)
+        policy = policy or request.args.get("p", "")
+        start_exchange(Exchange(tenant, _name_in_record(endpoint), policy, address))
+
+    @app.before_request
+    def prepare() -> ResponseReturnValue | None:
+        """Add the request to the record, and apply a fault."""
+        exchange = current_exchange()
+        if not request.path.startswith(UNRECORDED_PATHS):
+            exchange.add_to_record()
+        if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
+            return endpoints.unknown_authority_page(tenant)
+        return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response = finish_exchange(response)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.errorhandler(B2CError)
+    def refuse(error: B2CError) -> ResponseReturnValue:
+        return endpoints.error_page(tenant, error.text)
+
+    @app.errorhandler(HTTPException)
+    def fail(error: HTTPException) -> ResponseReturnValue:
+        status = error.code or 500
+        if request.path.startswith("/control/"):
+            return {"error": error.description}, status
+        return endpoints.error_page(tenant, f"{status} {error.name}", status)
+
+    return app
+
+
+def _name_in_record(endpoint: str | None) -> str:
+    """The name of the request's endpoint in the record. What people do on pages is "page"."""
+    on_page = request.method != "GET" or "step" in request.args
+    if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
+        return "page"
+    return endpoint

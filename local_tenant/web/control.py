@@ -1,0 +1,192 @@
+"""The control API for tests and demonstrations: JSON only, on the origin of the pages.
+
+README.md lists its endpoints and the faults.
+"""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from flask import Blueprint, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from ..authorities.b2c_errors import KNOWN
+from ..model.accounts import Account, FormError
+from ..model.steering import LEGS
+from ..state import TenantState
+from .exchange import current_exchange
+
+blueprint = Blueprint("control", __name__, url_prefix="/control")
+CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from"}
+
+
+def _tenant() -> TenantState:
+    return current_exchange().tenant
+
+
+def _body(*required: str) -> dict[str, Any]:
+    """The request's JSON object.
+
+    Only application/json is taken: a page of another site cannot send it without asking first (CORS).
+    """
+    sent = request.get_json()
+    if not isinstance(sent, dict) or any(name not in sent for name in required):
+        abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
+    return sent
+
+
+# --- requests
+
+
+@blueprint.get("/requests")
+def requests() -> ResponseReturnValue:
+    return jsonify(_tenant().record.entries())
+
+
+@blueprint.delete("/requests")
+def forget_requests() -> ResponseReturnValue:
+    _tenant().record.clear()
+    return {}
+
+
+# --- faults
+
+
+@blueprint.get("/faults")
+def faults() -> ResponseReturnValue:
+    return _tenant().faults.current()
+
+
+@blueprint.patch("/faults")
+def add_faults() -> ResponseReturnValue:
+    wanted = _body()
+    for leg, fault in wanted.items():
+        if leg not in LEGS or not isinstance(fault, dict):
+            abort(400, f"{leg!r} is not a leg with an object. The legs are {', '.join(LEGS)}.")
+        code = fault["error"].get("code") if isinstance(fault.get("error"), dict) else None
+        if code is not None and code not in KNOWN:
+            abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
+    _tenant().faults.merge(wanted)
+    return _tenant().faults.current()
+
+
+@blueprint.delete("/faults")
+def clear_faults() -> ResponseReturnValue:
+    _tenant().faults.clear()
+    return {}
+
+
+@blueprint.get("/holds")
+def holds() -> ResponseReturnValue:
+    return jsonify(_tenant().faults.holds())
+
+
+@blueprint.post("/release")
+def release() -> ResponseReturnValue:
+    return {"released": _tenant().faults.release(_body("hold")["hold"])}
+
+
+# --- keys, clock, options
+
+
+@blueprint.post("/rotate-keys")
+def rotate_keys() -> ResponseReturnValue:
+    keys = _tenant().keys
+    keys.rotate(keep_old=bool(_body().get("keep_old")))
+    return jsonify(keys.jwks())
+
+
+@blueprint.get("/clock")
+def clock() -> ResponseReturnValue:
+    clock = _tenant().clock
+    return {"offset": clock.offset, "now": clock.now()}
+
+
+@blueprint.put("/clock")
+def set_clock() -> ResponseReturnValue:
+    offset = _body("offset")["offset"]
+    if isinstance(offset, bool) or not isinstance(offset, (int, float)):
+        abort(400, "The offset is a number of seconds.")
+    _tenant().clock.offset = offset
+    return clock()
+
+
+@blueprint.get("/options")
+def options() -> ResponseReturnValue:
+    return asdict(_tenant().options)
+
+
+@blueprint.patch("/options")
+def change_options() -> ResponseReturnValue:
+    try:
+        _tenant().options.change(_body())
+    except ValueError as error:
+        abort(400, str(error))
+    return options()
+
+
+# --- people and their mail
+
+
+@blueprint.get("/mail")
+def mail() -> ResponseReturnValue:
+    return jsonify([asdict(message) for message in _tenant().mailbox.messages])
+
+
+@blueprint.get("/accounts")
+def accounts() -> ResponseReturnValue:
+    return jsonify([account.without_password() for account in _tenant().accounts])
+
+
+@blueprint.post("/accounts")
+def add_account() -> ResponseReturnValue:
+    attributes = _checked_attributes(_body("email", "password"))
+    try:
+        return _tenant().accounts.add(Account(**attributes)).without_password(), 201
+    except FormError as error:
+        abort(409, str(error))
+
+
+@blueprint.patch("/accounts/<email>")
+def change_account(email: str) -> ResponseReturnValue:
+    account, attributes = _find_account(email), _checked_attributes(_body())
+    if attributes.pop("email", email) != email:
+        abort(400, "The e-mail address cannot be changed.")
+    for name, value in attributes.items():
+        setattr(account, name, value)
+    return account.without_password()
+
+
+@blueprint.delete("/accounts/<email>")
+def remove_account(email: str) -> ResponseReturnValue:
+    _find_account(email)
+    _tenant().accounts.remove(email)
+    return {}
+
+
+@blueprint.post("/accounts/<email>/revoke")
+def revoke(email: str) -> ResponseReturnValue:
+    _body()
+    _find_account(email).tokens_valid_from = _tenant().clock.now()
+    return {}
+
+
+def _find_account(email: str) -> Account:
+    return _tenant().accounts.find(email) or abort(404, f"There is no account {email}.")
+
+
+def _checked_attributes(wanted: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in wanted if name not in CHANGEABLE]
+    if unknown:
+        abort(400, f"An account has no {', '.join(unknown)}. It has {', '.join(sorted(CHANGEABLE))}.")
+    return dict(wanted)
+
+
+# --- the app registration
+
+
+@blueprint.post("/redirect-uris")
+def add_redirect_uri() -> ResponseReturnValue:
+    redirect_uri, app = _body("redirect_uri")["redirect_uri"], _tenant().app
+    if redirect_uri not in app.redirect_uris:
+        app.redirect_uris.append(redirect_uri)
+    return {"redirect_uris": app.redirect_uris}

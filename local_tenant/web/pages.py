@@ -1,0 +1,267 @@
+"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox, home."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+from flask import current_app, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..authorities.b2c_errors import B2CError
+from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
+from ..model.mailbox import EmailProof
+from ..state import TenantState
+from .authorize import Journey, answer_error, begin_journey, check_redirect_uri, forced_error
+from .endpoints import error_page
+from .exchange import current_exchange
+
+UNKNOWN = "An account could not be found for the provided user ID."
+
+# Form fields and the attributes of an account that they edit.
+ATTRIBUTES = {
+    "displayName": "display_name",
+    "givenName": "given_name",
+    "surname": "surname",
+    "city": "city",
+}
+LONGEST_ATTRIBUTE = 256
+
+# The sign-in page speaks these languages. All other pages are in English.
+LANGUAGES = {
+    "en": {
+        "title": "Sign in",
+        "lead": "Sign in with your email address",
+        "email": "Email Address",
+        "password": "Password",
+        "forgot": "Forgot your password?",
+        "next": "Sign in",
+        "cancel": "Cancel",
+        "new_here": "Don't have an account?",
+        "sign_up": "Sign up now",
+        "error": "Error: ",
+    },
+    "fr": {
+        "title": "Connexion",
+        "lead": "Connectez-vous avec votre adresse e-mail",
+        "email": "Adresse e-mail",
+        "password": "Mot de passe",
+        "forgot": "Mot de passe oublié ?",
+        "next": "Se connecter",
+        "cancel": "Annuler",
+        "new_here": "Vous n'avez pas de compte ?",
+        "sign_up": "Inscrivez-vous maintenant",
+        "error": "Erreur : ",
+    },
+}
+
+
+def home() -> ResponseReturnValue:
+    return render_template("home.html", tenant=current_exchange().tenant)
+
+
+def mailbox() -> ResponseReturnValue:
+    messages = current_exchange().tenant.mailbox.messages
+    return render_template("mailbox.html", messages=messages[::-1])
+
+
+def favicon() -> ResponseReturnValue:
+    return current_app.send_static_file("favicon.svg")
+
+
+def authorize() -> ResponseReturnValue:
+    """Lead the person through the user flow, page by page, and back to the app."""
+    exchange = current_exchange()
+    tenant = exchange.tenant
+    if request.method == "POST" and not _is_from_own_page():
+        return error_page(tenant, "The form was sent from another site.", 403)
+    redirect_uri = check_redirect_uri(tenant)
+    if answer := forced_error(tenant, redirect_uri):
+        return answer
+    pages = {
+        "sign_up_or_sign_in": sign_up_or_sign_in,
+        "edit_profile": edit_profile,
+        "reset_password": reset_password,
+    }
+    try:
+        journey = begin_journey(tenant, exchange.user_flow, redirect_uri)
+        response = make_response(pages[journey.user_flow.kind](journey))
+    except B2CError as error:
+        return answer_error(redirect_uri, error)
+    if journey.new_session_id:
+        response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
+    return response
+
+
+def _is_from_own_page() -> bool:
+    own_origin = request.host_url.rstrip("/")
+    return request.headers.get("Origin", own_origin) == own_origin
+
+
+# --- user flows
+
+
+def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
+    step = request.args.get("step")
+    if step == "createAccount":
+        return sign_up(journey)
+    if journey.session and "login" not in journey.prompts and request.method == "GET" and not step:
+        return journey.finish()
+    return sign_in(journey, journey.finish, may_sign_up=True)
+
+
+def sign_in(
+    journey: Journey, proceed: Callable[[], ResponseReturnValue], *, may_sign_up: bool = False
+) -> ResponseReturnValue:
+    """Ask for e-mail address and password. `proceed` answers once they are right."""
+    journey.needs_page()
+    if request.args.get("step") == "forgotPassword":
+        raise B2CError("AADB2C90118")
+    email, error = request.args.get("login_hint", ""), None
+    if request.method == "POST":
+        _raise_if_cancelled()
+        email = _field("email")
+        try:
+            account = journey.tenant.accounts.authenticate(email, request.form.get("password", ""))
+        except FormError as form_error:
+            error = form_error
+        else:
+            journey.start_session(account)
+            return proceed()
+    return _page("sign_in.html", error, email=email, may_sign_up=may_sign_up)
+
+
+def sign_up(journey: Journey) -> ResponseReturnValue:
+    journey.needs_page()
+    tenant, error = journey.tenant, None
+    proof = tenant.email_proofs.find_or_begin(request.form.get("tx", ""))
+    if request.method == "POST":
+        _raise_if_cancelled()
+        try:
+            if not _pressed_proof_button(tenant, proof):
+                password = _checked_password(proof)
+                account = Account(proof.email, password)
+                _fill_in_attributes(account)
+                tenant.accounts.add(account)
+                journey.start_session(account)
+                journey.new_user = True
+                return journey.finish()
+        except FormError as form_error:
+            error = form_error
+    values = request.form or {"email": request.args.get("login_hint", "")}
+    return _page("sign_up.html", error, proof=proof, values=values)
+
+
+def reset_password(journey: Journey) -> ResponseReturnValue:
+    journey.needs_page()
+    tenant, error = journey.tenant, None
+    proof = tenant.email_proofs.find_or_begin(request.form.get("tx", ""))
+    if request.method == "POST":
+        _raise_if_cancelled()
+        try:
+            if not _pressed_proof_button(tenant, proof) and "newPassword" in request.form:
+                password, account = _checked_password(proof), _proven_account(tenant, proof)
+                account.password, account.tokens_valid_from = password, tenant.clock.now()
+                journey.start_session(account)
+                return journey.finish()
+            if proof.verified:
+                _proven_account(tenant, proof)
+        except FormError as form_error:
+            error = form_error
+    values = request.form or {"email": request.args.get("login_hint", "")}
+    return _page("reset.html", error, proof=proof, values=values)
+
+
+def edit_profile(journey: Journey) -> ResponseReturnValue:
+    form_is_open = request.args.get("step") == "edit"
+    if not journey.session or ("login" in journey.prompts and not form_is_open):
+        return sign_in(journey, lambda: redirect(_this_page(step="edit"), 303))
+    journey.needs_page()
+    _raise_if_cancelled()
+    account, error = journey.session.account, None
+    values = {name: getattr(account, attribute) for name, attribute in ATTRIBUTES.items()}
+    # A sign-in form left open in another tab is sent here as well. It gets the form for editing.
+    if "displayName" in request.form:
+        try:
+            _fill_in_attributes(account)
+            return journey.finish()
+        except FormError as form_error:
+            error, values = form_error, request.form.to_dict()
+    return _page("edit.html", error, values=values)
+
+
+# --- parts of the forms
+
+
+def _pressed_proof_button(tenant: TenantState, proof: EmailProof) -> bool:
+    """Do what the buttons Send, Verify and Change ask for. Returns whether one of them was pressed."""
+    proof.note = ""
+    if "changeEmail" in request.form:
+        proof.start_over()
+    elif "sendCode" in request.form:
+        proof.send_code(tenant.mailbox, _field("email"))
+    elif "verifyCode" in request.form:
+        proof.check_code(_field("code"), tenant.clock.now())
+    else:
+        return False
+    return True
+
+
+def _checked_password(proof: EmailProof) -> str:
+    proof.require()
+    password = request.form.get("newPassword", "")
+    check_new_password(password, request.form.get("reenterPassword", ""))
+    return password
+
+
+def _fill_in_attributes(account: Account) -> None:
+    """Take the attributes of the account from the form. Raises FormError."""
+    if not _field("displayName"):
+        raise FormError(REQUIRED, "displayName")
+    for name, attribute in ATTRIBUTES.items():
+        setattr(account, attribute, _field(name)[:LONGEST_ATTRIBUTE])
+
+
+def _proven_account(tenant: TenantState, proof: EmailProof) -> Account:
+    """The account whose address was proven. B2C sends the code first and says only then if there is none."""
+    account = tenant.accounts.find(proof.email)
+    if not account:
+        proof.start_over()
+        raise FormError(UNKNOWN, "email")
+    if account.locked:
+        raise FormError(LOCKED, "email")
+    return account
+
+
+def _field(name: str) -> str:
+    return request.form.get(name, "").strip()
+
+
+def _raise_if_cancelled() -> None:
+    if "cancel" in request.form:
+        raise B2CError("AADB2C90091")
+
+
+# --- answers
+
+
+def _this_page(**changes: str) -> str:
+    """The path and query of the current request with some parameters set."""
+    pairs = [(name, value) for name, value in request.args.items(multi=True) if name not in changes]
+    query = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in [*pairs, *changes.items()]
+    )
+    return f"{request.path}?{query}"
+
+
+def _page(template: str, error: FormError | None, **values: object) -> ResponseReturnValue:
+    language = _language()
+    texts = LANGUAGES[language] if template == "sign_in.html" else LANGUAGES["en"]
+    lang = language if template == "sign_in.html" else "en"
+    return render_template(template, error=error, lang=lang, t=texts, this_page=_this_page, **values)
+
+
+def _language() -> str:
+    """The language that the app asks for in `ui_locales`, or else the browser. English if we have neither."""
+    asked = request.args.get("ui_locales", "").split()
+    preferred = asked or [tag for tag, quality in request.accept_languages if quality]
+    tags = [tag.partition("-")[0].lower() for tag in preferred]
+    return next((tag for tag in tags if tag in LANGUAGES), "en")

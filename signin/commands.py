@@ -1,0 +1,191 @@
+"""`flask check`: what is wrong with the set-up, before anybody signs in."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
+from urllib.parse import parse_qsl, urlsplit
+
+import click
+from flask import Flask
+
+from signin.oidc import (
+    CLOCK_SKEW,
+    SIGN_IN,
+    HttpClient,
+    HttpError,
+    OidcError,
+    Response,
+    SetupFault,
+)
+from signin.sessions import StoreError
+from signin.web.engine import Engine, without_query
+from signin.web.words import words_for
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `advice` says what to do when `ok` is false."""
+
+    what: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+class CheckFailed(Exception):
+    """A check has found a fault that is not an OidcError."""
+
+    def __init__(self, detail: str, advice: str) -> None:
+        super().__init__(detail)
+        self.advice = advice
+
+
+def add_commands(app: Flask) -> None:
+    """Add `flask check` to `app`."""
+
+    @app.cli.command("check")
+    @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+    def check(as_json: bool) -> None:
+        """Say what is wrong with the set-up, before anybody signs in."""
+        findings = []
+        for finding in _findings(app.extensions["signin"]):
+            findings.append(finding)
+            if not as_json:
+                _print(finding)
+        if as_json:
+            click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        raise SystemExit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _print(finding: Finding) -> None:
+    click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+    if finding.advice:
+        click.echo(f"      {finding.advice}")
+
+
+def _findings(parts: Engine) -> Iterator[Finding]:
+    """Check the registration, each user flow, the clock, the credential, the session store and the API."""
+    scope = " ".join(parts.settings.scope) or "none"
+    yield Finding("settings", True, f"complete and well-formed; scope: {scope}")
+    yield _finding(parts, "redirect URI", partial(_redirect_uri, parts))
+    names = {flow: parts.client.provider.user_flow_name(flow) for flow in _sign_in_first(parts)}
+    metadata = {}
+    for user_flow, name in names.items():
+        metadata[user_flow] = _finding(parts, f"user flow {name}", partial(_metadata, parts, user_flow))
+        yield metadata[user_flow]
+    for user_flow, name in names.items():
+        if metadata[user_flow].ok:
+            yield _finding(parts, f"sign-in request to {name}", partial(_request, parts, user_flow))
+    if metadata[SIGN_IN].ok:
+        yield _finding(parts, "clock", partial(_clock, parts))
+        yield _finding(parts, "client credential", partial(_credential, parts))
+    else:
+        yield Finding("clock and client credential", False, "not checked: they need the sign-in user flow")
+    yield _finding(parts, "session store", partial(_store, parts))
+    if parts.settings.endpoint:
+        yield _finding(parts, "web API", partial(_api, parts))
+
+
+def _sign_in_first(parts: Engine) -> list[str]:
+    return sorted(parts.client.user_flows, key=lambda user_flow: (user_flow != SIGN_IN, user_flow))
+
+
+def _finding(parts: Engine, what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, check())
+    except CheckFailed as fault:
+        return Finding(what, False, str(fault), fault.advice)
+    except OidcError as error:
+        tried = f" Tried {error.url}" if error.url else ""
+        return Finding(
+            what, False, str(error).splitlines()[0], words_for(error, parts.settings).operator + tried
+        )
+
+
+def _redirect_uri(parts: Engine) -> str:
+    settings = parts.settings
+    secure = "cookies are Secure" if settings.https else "http, so it works on this machine only"
+    return f"register {settings.redirect_uri} and {settings.origin}/ as Web; {secure}"
+
+
+def _metadata(parts: Engine, user_flow: str) -> str:
+    issuer = parts.client.metadata(user_flow)["issuer"]
+    return f"issuer {issuer}, {len(parts.client.signing_keys(user_flow))} signing key(s)"
+
+
+def _request(parts: Engine, user_flow: str) -> str:
+    """Send the authorization request without a user. What is wrong with it comes back at once."""
+    scopes = parts.settings.scope if user_flow == SIGN_IN else ()
+    uri = parts.client.begin(user_flow, scopes)["auth_uri"]
+    response = _get(uri)
+    answer = dict(parse_qsl(urlsplit(response.headers.get("Location", "")).query))
+    if "error" in answer:
+        raise parts.client.error_from(answer)
+    if response.status >= 400:
+        raise CheckFailed(
+            f"the sign-in page answers {response.status}",
+            f"Open it in a browser to see why. Usually it is CLIENT_ID or the redirect URI: {uri}",
+        )
+    return "client ID, redirect URI and scopes are accepted"
+
+
+def _clock(parts: Engine) -> str:
+    date = parts.client.date(SIGN_IN)
+    if not date:
+        return "the provider does not say what time it is"
+    try:
+        seconds = time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError as error:
+        raise CheckFailed(
+            f"the provider's Date header {date[:40]!r} cannot be read",
+            "Look for a proxy that changes the provider's responses.",
+        ) from error
+    if abs(seconds) > CLOCK_SKEW / 2:
+        ahead = "ahead of" if seconds > 0 else "behind"
+        raise CheckFailed(
+            f"{abs(seconds):.0f} s {ahead} the provider's", "Set this machine's clock, and let NTP keep it."
+        )
+    return f"{seconds:+.0f} s against the provider's"
+
+
+def _credential(parts: Engine) -> str:
+    """Redeem a made-up code. A provider refuses a wrong credential before it looks at the code."""
+    refusal = parts.client.redeem_made_up_code(SIGN_IN)
+    if isinstance(refusal, SetupFault):
+        raise refusal
+    ends = parts.client.credential.ends
+    return f"not refused; the certificate ends on {ends:%Y-%m-%d}" if ends else "not refused"
+
+
+def _store(parts: Engine) -> str:
+    try:
+        parts.records.check()
+    except StoreError as error:
+        raise CheckFailed(
+            str(error), "Check REDIS_URL, or the free space and the permissions of SESSION_DIR."
+        ) from error
+    return "written and read back"
+
+
+def _api(parts: Engine) -> str:
+    endpoint = parts.settings.endpoint or ""
+    shown, status = without_query(endpoint), _get(endpoint).status
+    if status < 300:
+        return f"{shown} answers {status} without a token: is it protected?"
+    if status not in (401, 403):
+        raise CheckFailed(
+            f"{shown} answers {status} without a token", "Check ENDPOINT and the API's own log."
+        )
+    return f"{shown} answers {status} without a token, as it should"
+
+
+def _get(url: str) -> Response:
+    try:
+        return HttpClient("check", ca_for=url).request("GET", url)
+    except HttpError as error:
+        raise CheckFailed(
+            f"no answer: {error}", f"Is it running, and can this machine reach {without_query(url)}?"
+        ) from error

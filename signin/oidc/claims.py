@@ -1,0 +1,146 @@
+"""What the claims of an ID token mean, and how to show them."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Microsoft Learn, "Overview of tokens in Azure AD B2C", "User profile attributes" and "ID token claims
+# reference"; RFC 7519 section 4.1; OpenID Connect Core sections 2 and 5.1.
+MEANINGS = {
+    "iss": "Issuer: who issued the token",
+    "sub": "Subject: the user's stable id at this issuer, and at Microsoft for this app",
+    "aud": "Audience: the client id of the app that the token is for",
+    "azp": "Authorized party: the client id of the app that the token was issued to",
+    "exp": "Expiration time: the token is not accepted from then on",
+    "nbf": "Not before: the token is not accepted until then",
+    "iat": "Issued at: when the token was issued",
+    "auth_time": "When the user last signed in at the provider",
+    "nonce": "Ties the token to the sign-in that asked for it",
+    "ver": "Version of the token's format",
+    "tfp": "Trust framework policy: the user flow that issued the token",
+    "acr": "Authentication context: how the user was authenticated; at B2C, the user flow",
+    "acrs": "Authentication contexts that the sign-in satisfies (Conditional Access)",
+    "amr": "Authentication methods: how the user signed in",
+    "oid": "Object id of the user in the directory; the same for every app",
+    "tid": "Tenant id: the directory that the user signed in to",
+    "name": "Display name",
+    "given_name": "Given name",
+    "family_name": "Surname",
+    "middle_name": "Middle name",
+    "nickname": "Nickname",
+    "preferred_username": "Name to sign in with; it can change, so never an id",
+    "upn": "User principal name; it can change, so never an id",
+    "emails": "The user's e-mail addresses",
+    "email": "The user's e-mail address; it can change, so never an id",
+    "email_verified": "Whether the provider has verified the e-mail address",
+    "phone_number": "Phone number",
+    "picture": "Address of a picture",
+    "profile": "Address of a profile page",
+    "website": "Address of a website",
+    "gender": "Gender",
+    "birthdate": "Date of birth",
+    "zoneinfo": "Time zone",
+    "locale": "Language and region",
+    "updated_at": "When the user's details last changed",
+    "address": "Postal address",
+    "idp": "Identity provider that the user signed in with",
+    "sid": "Session id at the provider",
+    "login_hint": "For signing out without being asked for the account",
+    "rh": "For the provider's own use",
+    "uti": "For the provider's own use: the token's id",
+    "aio": "For the provider's own use",
+    "roles": "App roles that the user has been assigned",
+    "groups": "Ids of the groups that the user is a member of",
+    "hasgroups": "The user is in more groups than fit into the token",
+    "wids": "Ids of the user's administrator roles in the directory",
+    "acct": "Kind of account: 0 for a member of the tenant, 1 for a guest",
+    "ctry": "Country or region",
+    "tenant_ctry": "Country or region of the tenant",
+    "newUser": "Whether the user has only just signed up",
+    "isForgotPassword": "Whether the user has just reset a forgotten password",
+    "at_hash": "Hash of the access token issued together with this token",
+    "c_hash": "Hash of the code issued together with this token",
+    "city": "City",
+    "country": "Country or region",
+    "postalCode": "Postal code",
+    "state": "State or province",
+    "streetAddress": "Street address",
+    "jobTitle": "Job title",
+}
+
+# What a token says about itself and the sign-in, and not about the user.
+PROTOCOL_CLAIMS = frozenset(
+    {"iss", "aud", "azp", "exp", "nbf", "iat", "auth_time", "nonce", "ver", "tfp", "acr", "acrs", "amr"}
+    | {"at_hash", "c_hash", "sid", "rh", "uti", "aio"}
+)
+
+# What a user may do. An edited profile never changes these.
+AUTHORIZATION_CLAIMS = frozenset({"roles", "groups", "hasgroups", "wids", "acct"})
+
+TIMES = frozenset({"exp", "nbf", "iat", "auth_time", "updated_at"})
+NO_NAME = "(no name)"
+GUID_NAME = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@.*)?")
+
+
+def printable(text: str) -> str:
+    """`text` without lone surrogates, which JSON may hold and no page can."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def short(error: BaseException) -> str:
+    """One line for the log: MSAL and HTTP libraries put whole tokens and URLs into their messages."""
+    return f"{type(error).__name__}: {str(error)[:200]!r}"
+
+
+def described(claims: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each claim; times as dates, lists as text."""
+    return [(name, _shown(name, value), MEANINGS.get(name, "")) for name, value in claims.items()]
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in TIMES and type(value) is int:
+        try:
+            return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(value))
+        except (OverflowError, ValueError, OSError):  # beyond the calendar
+            return str(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def display_name(claims: Mapping[str, Any] | None) -> str:
+    """What to call the user. Empty when nobody is signed in; never an id."""
+    if not claims:
+        return ""
+    return next((name for name in _names(claims) if _is_name(name)), NO_NAME)
+
+
+def email(claims: Mapping[str, Any]) -> str:
+    """The user's e-mail address, for showing and writing to. Empty when the token has none."""
+    for value in (claims.get("email"), *_emails(claims), claims.get("preferred_username")):
+        if isinstance(value, str) and re.fullmatch(r"[^\s@]+@[^\s@]+", value) and _is_name(value):
+            return value
+    return ""
+
+
+def _names(claims: Mapping[str, Any]) -> Iterator[str]:
+    for names in (
+        [claims.get("name")],
+        [claims.get("given_name"), claims.get("family_name")],
+        [claims.get("email")],
+        _emails(claims)[:1],
+        [claims.get("preferred_username")],
+    ):
+        yield " ".join(name for name in names if isinstance(name, str)).strip()[:80]
+
+
+def _emails(claims: Mapping[str, Any]) -> list[Any]:
+    emails = claims.get("emails")
+    return emails if isinstance(emails, list) else []
+
+
+def _is_name(text: str) -> bool:
+    """B2C writes "unknown" for a name that it was not given; External ID makes user names from object ids."""
+    return bool(text) and text != "unknown" and not GUID_NAME.fullmatch(text)

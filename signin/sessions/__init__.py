@@ -1,0 +1,30 @@
+"""Who is signed in: sealed records in Redis or in one file. Knows neither Flask nor MSAL."""
+
+from pathlib import Path
+
+from .records import Records, SessionEnded
+from .sealing import Seal
+from .store import LockTimeout, Store, StoreError, StoreUnusable
+
+__all__ = [
+    "LockTimeout",
+    "Records",
+    "Seal",
+    "SessionEnded",
+    "Store",
+    "StoreError",
+    "StoreUnusable",
+    "open_store",
+]
+
+
+def open_store(redis_url: str | None, folder: Path) -> Store:
+    """Redis, or else the SQLite store in `folder`. Raises StoreUnusable. Redis may still be down."""
+    if redis_url:
+        from .redis_store import RedisStore  # its library is slow to import, and not needed for SQLite
+        from .redis_url import client_maker
+
+        return RedisStore(client_maker(redis_url))
+    from .sqlite_store import SqliteStore
+
+    return SqliteStore(folder)

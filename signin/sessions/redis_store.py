@@ -1,0 +1,90 @@
+"""The store in Redis, for many machines: one server, a cluster, or servers that Sentinel watches."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.exceptions import LockError, RedisClusterException
+from redis.lock import Lock
+
+from .redis_url import Client
+from .store import LockTimeout, StoreError
+
+log = logging.getLogger(__name__)
+
+REDIS_ERRORS = (redis.RedisError, RedisClusterException)
+CONNECT_SECONDS = 1  # how long to wait for another thread that is connecting to a cluster
+
+
+class RedisStore:
+    """A Store on the client that `connect` returns. A cluster's client connects at once, so it is made when
+    needed.
+
+    Every call may be sent twice, because the client tries once more on a new connection when one breaks. That
+    is safe for all of them: `create` and the lock recognize a value that their first try has written.
+    """
+
+    def __init__(self, connect: Callable[[], Client]):
+        self._connect = connect
+        self._client: Client | None = None
+        self._connecting = threading.Lock()
+
+    def get(self, name: str) -> bytes | None:
+        value: bytes | None = self._run("GET", name)
+        return value
+
+    def create(self, name: str, value: bytes, seconds: int) -> bool:
+        return bool(self._run("SET", name, value, "EX", seconds, "NX")) or self.get(name) == value
+
+    def replace(self, name: str, value: bytes, seconds: int) -> bool:
+        return bool(self._run("SET", name, value, "EX", seconds, "XX"))
+
+    def extend(self, names: tuple[str, ...], seconds: int) -> None:
+        for name in names:
+            self._run("EXPIRE", name, seconds)
+
+    def delete(self, *names: str) -> int:
+        return int(self._run("DEL", *names))
+
+    @contextmanager
+    def lock(self, name: str, *, lease: float, patience: float) -> Iterator[None]:
+        try:
+            lock = _Lock(self._ready_client(), name, timeout=lease, blocking_timeout=patience)
+            acquired = lock.acquire()
+        except REDIS_ERRORS as error:
+            raise StoreError(f"Redis: {error}") from error
+        if not acquired:
+            raise LockTimeout(f"{name} is locked")
+        try:
+            yield
+        finally:
+            try:
+                lock.release()
+            except LockError:  # it has lapsed
+                pass
+            except REDIS_ERRORS as error:  # it will lapse, and what it was held for is done
+                log.warning("a lock could not be released: %s", error)
+
+    def _run(self, *command: str | bytes | int) -> Any:
+        try:
+            return self._ready_client().execute_command(*command)  # type: ignore[no-untyped-call]
+        except REDIS_ERRORS as error:
+            raise StoreError(f"Redis: {error}") from error
+
+    def _ready_client(self) -> Client:
+        if self._client is None:
+            if not self._connecting.acquire(timeout=CONNECT_SECONDS):
+                raise StoreError("Redis: another thread is still connecting")
+            try:
+                self._client = self._client or self._connect()
+            finally:
+                self._connecting.release()
+        return self._client
+
+
+class _Lock(Lock):
+    def do_acquire(self, token: str) -> bool:
+        return super().do_acquire(token) or self.redis.get(self.name) == token

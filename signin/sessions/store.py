@@ -1,0 +1,51 @@
+"""What the session records ask of a store. `sqlite_store` and `redis_store` are the two that exist."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class StoreError(Exception):
+    """The store failed. An adapter raises this in place of its library's errors."""
+
+
+class StoreUnusable(StoreError):
+    """The store cannot be used as it is set up. `setting` is the setting to correct."""
+
+    def __init__(self, setting: str, problem: str):
+        super().__init__(f"{setting} {problem}")
+        self.setting = setting
+
+
+class LockTimeout(StoreError):
+    """Somebody else held the lock for too long."""
+
+
+class Store(Protocol):
+    """Values by name, each with a lifetime. Safe for many threads and processes.
+
+    Names that have the same text in braces belong together (`session:{abc}`, `tokens:{abc}`). Every method
+    raises StoreError when the store fails.
+    """
+
+    def get(self, name: str) -> bytes | None: ...
+
+    def create(self, name: str, value: bytes, seconds: int) -> bool:
+        """Write a new value. False if the name has another value already.
+
+        The adapter may try twice when a connection breaks, so it reports True for its own value.
+        """
+
+    def replace(self, name: str, value: bytes, seconds: int) -> bool:
+        """Write over a value. False if there is none."""
+
+    def extend(self, names: tuple[str, ...], seconds: int) -> None:
+        """Let the values that are there live for this long from now."""
+
+    def delete(self, *names: str) -> int:
+        """Delete values, and return how many there were. Works on a store that is full, if the store can."""
+
+    def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
+        """Hold a lock. It lapses after `lease` seconds, for its holder may have died.
+
+        Raises LockTimeout after waiting for `patience` seconds.
+        """

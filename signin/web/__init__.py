@@ -1,0 +1,68 @@
+"""What every route relies on: the app object, sessions, guards, user flows, pages and error pages.
+
+Routes import everything from here.
+"""
+
+from signin.oidc import (
+    EDIT_PROFILE,
+    RESET_PASSWORD,
+    SIGN_IN,
+    SIGN_UP,
+    Cancelled,
+    PasswordForgotten,
+    ResponseRefused,
+)
+from signin.oidc import SignIn as CompletedFlow
+from signin.sessions import SessionEnded
+
+from .api import ApiAnswer, access_token, call_api
+from .application import SignInApp, serve
+from .exceptions import AccountMismatch, FlowLost
+from .fetch_metadata import came_from_this_site
+from .guards import (
+    ask_first,
+    people_only,
+    show_sign_in_page,
+    sign_in_required,
+)
+from .responses import go_to, local_path, page
+from .session import start_session, update_claims
+from .sign_out import end_session
+from .user import current_user
+from .user_flows import PendingFlow, begin_unasked, begin_user_flow, hints_from, take_pending_flow
+
+__all__ = [
+    "EDIT_PROFILE",
+    "RESET_PASSWORD",
+    "SIGN_IN",
+    "SIGN_UP",
+    "AccountMismatch",
+    "ApiAnswer",
+    "Cancelled",
+    "CompletedFlow",
+    "FlowLost",
+    "PasswordForgotten",
+    "PendingFlow",
+    "ResponseRefused",
+    "SessionEnded",
+    "SignInApp",
+    "access_token",
+    "ask_first",
+    "begin_unasked",
+    "begin_user_flow",
+    "call_api",
+    "came_from_this_site",
+    "current_user",
+    "end_session",
+    "go_to",
+    "hints_from",
+    "local_path",
+    "page",
+    "people_only",
+    "serve",
+    "show_sign_in_page",
+    "sign_in_required",
+    "start_session",
+    "take_pending_flow",
+    "update_claims",
+]

@@ -1,0 +1,192 @@
+"""Access tokens, and calls to web APIs with them."""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from flask import g
+
+from signin.oidc import (
+    HttpError,
+    HttpOverloaded,
+    HttpTimeout,
+    Response,
+    SignInRequired,
+    claims_challenge,
+    printable,
+)
+from signin.sessions import LockTimeout, SessionEnded
+
+from .engine import engine, without_query
+from .exceptions import TooBusy
+from .session import this_session
+from .shared_calls import TooManyWaiting
+from .words import ApiWords, words_for_api
+
+log = logging.getLogger(__name__)
+
+LOCK_PATIENCE = 10.0  # seconds to wait for another worker's refresh; a token request takes up to 8
+LONGEST_JSON = 200_000  # characters that are laid out with indentation, which can make a page of any size
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What came of a call to a web API.
+
+    `failure` is "" when the API answered, else "timeout" or "unreachable". `body` is text for people, and
+    `kind` says what it is: "json", "text" or "" when there is none.
+    """
+
+    method: str
+    url: str
+    response: Response | None
+    failure: str
+    milliseconds: int
+    reference: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def status(self) -> int:
+        """The API's HTTP status; 0 without an answer."""
+        return self.response.status if self.response else 0
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def page_status(self) -> int:
+        """The HTTP status of a page that shows this answer."""
+        if self.ok:
+            return 200
+        return 504 if self.failure == "timeout" else 502
+
+    @property
+    def words(self) -> ApiWords:
+        """What to say about the answer."""
+        return words_for_api(self.status, self.failure)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.response.headers if self.response else {}
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.response and self.response.truncated)
+
+    @property
+    def kind(self) -> str:
+        return self._readable[0]
+
+    @property
+    def body(self) -> str:
+        return self._readable[1]
+
+    @property
+    def _readable(self) -> tuple[str, str]:
+        text = self.response.text.removeprefix("\ufeff") if self.response else ""
+        if not text.strip():
+            return "", ""
+        pretty = ""
+        try:
+            for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text)):
+                pretty += piece
+                if len(pretty) > LONGEST_JSON:
+                    return "json", text
+            return "json", printable(pretty)
+        except (ValueError, RecursionError):
+            return "text", text
+
+
+def call_api(
+    url: str,
+    scopes: Collection[str],
+    method: str = "GET",
+    *,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> ApiAnswer:
+    """Call a web API for the signed-in user, with an access token for `scopes`. `body` is sent as JSON.
+
+    If the API wants more of the user's sign-in than the token shows (RFC 6750 section 3, and Microsoft Learn,
+    "Claims challenges"), the call is repeated once with a new token. Raises SignInRequired or
+    InteractionRequired, which `sign_in_required` turns into a way through the sign-in service, and what
+    `access_token` raises.
+    """
+    wanted = tuple(scopes)
+    answer = _send(method, url, access_token(wanted), body, headers)
+    challenge = claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
+    if challenge:
+        answer = _send(method, url, access_token(wanted, claims_challenge=challenge), body, headers)
+    return answer
+
+
+def _send(method: str, url: str, token: str, body: object, headers: Mapping[str, str] | None) -> ApiAnswer:
+    sent = {"Authorization": f"Bearer {token}", "Accept": "application/json", **(headers or {})}
+    content = None
+    if body is not None:
+        sent["Content-Type"] = "application/json"
+        content = json.dumps(body).encode()
+    began, response, failure = time.perf_counter(), None, ""
+    try:
+        response = engine().api_http.request(method, url, body=content, headers=sent)
+    except HttpError as error:
+        failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
+        log.warning("web API: no answer from %s: %s", without_query(url), error)
+    milliseconds = round((time.perf_counter() - began) * 1000)
+    answer = ApiAnswer(method, without_query(url), response, failure, milliseconds)
+    if not answer.ok:
+        form = "web API: %s %s status=%s reference=%s"
+        log.warning(form, method, answer.url, answer.status or failure, answer.reference)
+    return answer
+
+
+def access_token(scopes: Collection[str], *, claims_challenge: str | None = None) -> str:
+    """An access token for the signed-in user and these scopes of one API.
+
+    Of parallel requests one refreshes the token. A few wait and share the outcome, the others get TooBusy.
+    Raises SignInRequired, InteractionRequired, ProviderUnavailable, SetupFault, TokenRefused, StoreError,
+    TooBusy or SessionEnded.
+    """
+    wanted = tuple(scopes)
+    session, parts = this_session(), engine()
+    if not session:
+        raise SignInRequired("nobody is signed in")
+    session_id, account_id = session.sid, session["account_id"]
+    used_before: dict[tuple[str, ...], str] = g.setdefault(
+        "access_tokens", {}
+    )  # a guard and a view of one request use the same token
+    if not claims_challenge:
+        cached = used_before.get(wanted) or parts.client.cached_access_token(
+            parts.records.tokens(session_id), account_id, wanted
+        )
+        if cached:
+            used_before[wanted] = cached
+            return cached
+
+    def refresh() -> str:
+        parts.client.warm_up()  # so that the lock is held for one request to the provider
+        with parts.records.lock_tokens(session_id, patience=LOCK_PATIENCE):
+            token = parts.client.refresh_access_token(
+                parts.records.tokens(session_id),
+                account_id,
+                session["user_id"],
+                wanted,
+                claims_challenge=claims_challenge,
+            )
+            kept = not token.token_cache or parts.records.replace_tokens(
+                session_id, dict(session), token.token_cache
+            )
+        if not kept:
+            raise SessionEnded("the session has ended while its tokens were refreshed")
+        return token.secret
+
+    try:
+        # Waiting holds a thread as a call does, so it takes a slot of the bulkhead too.
+        with parts.client.http.bulkhead:
+            used_before[wanted] = parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
+    except (HttpOverloaded, LockTimeout, TooManyWaiting) as error:
+        raise TooBusy("too many requests wait for this session's tokens") from error
+    return used_before[wanted]

@@ -1,0 +1,95 @@
+"""The Flask app with sign-in: what it is made of, and how it is served during development."""
+
+import logging
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Request
+from flask.logging import default_handler, has_level_handler
+from werkzeug.routing import MapAdapter
+
+from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
+
+from .cookie_guard import add_cookie_guard
+from .errors import add_error_pages
+from .responses import add_response_rules
+from .session import SessionInterface
+from .startup import prepare, require_gunicorn_config
+from .user import current_user
+
+
+class SignInApp(Flask):
+    """A Flask app with sessions, security headers and error pages, and the OAuth client of its settings.
+
+    It reads app_config, opens the session store and ends the process with one message when that fails.
+    """
+
+    def __init__(self, import_name: str) -> None:
+        super().__init__(import_name)
+        require_gunicorn_config()
+        parts = prepare()
+        self.extensions["signin"] = parts
+        self.settings, self.client = parts.settings, parts.client
+        self.config.update(SECRET_KEY=self.settings.secret_key, SESSION_COOKIE_NAME=parts.cookies.session)
+        self.session_interface = SessionInterface(self)
+        self.jinja_env.globals.update(
+            current_user=current_user,
+            provider_name=self.client.provider.name,
+            has_api=bool(self.settings.endpoint),
+            can_sign_up=self.offers(SIGN_UP),
+            can_edit_profile=self.offers(EDIT_PROFILE),
+            can_reset_password=self.offers(RESET_PASSWORD),
+        )
+        add_cookie_guard(self, parts.cookies.prefix)
+        add_response_rules(self, parts)
+        add_error_pages(self)
+        _set_up_logging()
+
+    def offers(self, user_flow: str) -> bool:
+        """Whether the authority has this user flow: SIGN_IN, SIGN_UP, EDIT_PROFILE or RESET_PASSWORD."""
+        return user_flow in self.client.user_flows
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Build every URL for the configured host, whatever host the request names."""
+        if request is None:
+            return super().create_url_adapter(request)
+        return self.url_map.bind(
+            self.settings.host,
+            url_scheme=urlsplit(self.settings.origin).scheme,
+            default_method=request.method,
+            path_info=request.path,
+            query_args=request.environ.get("QUERY_STRING", ""),
+        )
+
+
+def serve(app: SignInApp) -> None:
+    """Serve the app for development, at the address that REDIRECT_URI names."""
+    origin = urlsplit(app.settings.origin)
+    if origin.hostname not in ("localhost", "127.0.0.1"):
+        raise SystemExit(
+            f"REDIRECT_URI is not on this machine. To serve {app.settings.origin}: gunicorn app:app"
+        )
+    default_port = 443 if app.settings.https else 80
+    ssl_context = "adhoc" if app.settings.https else None
+    app.run(origin.hostname, origin.port or default_port, ssl_context=ssl_context)
+
+
+def _set_up_logging() -> None:
+    """Log to where Flask logs, unless the program that imports the app has set up logging itself."""
+    log = logging.getLogger("signin")
+    log.setLevel(logging.INFO)
+    if not has_level_handler(log):
+        log.addHandler(default_handler)
+    logging.getLogger("werkzeug").addFilter(_without_query)
+
+
+def _without_query(line: logging.LogRecord) -> bool:
+    """Cut the query from the development server's log lines: the callback's query holds the code."""
+    if isinstance(line.args, tuple):
+        line.args = tuple(_cut_query(part) for part in line.args)
+    return True
+
+
+def _cut_query(part: Any) -> Any:
+    return re.sub(r"\?\S*", "", part) if isinstance(part, str) else part

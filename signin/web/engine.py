@@ -1,0 +1,149 @@
+"""The parts that serve one app: settings, OAuth client, session records, HTTP client for web APIs."""
+
+from dataclasses import dataclass, field
+from typing import TypedDict
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+import app_config
+from signin.oidc import (
+    EDIT_PROFILE,
+    RESET_PASSWORD,
+    SIGN_IN,
+    AzureADB2C,
+    Certificate,
+    Client,
+    ClientSecret,
+    Credential,
+    EntraID,
+    EntraIDManyTenants,
+    ExternalID,
+    FederatedTokenFile,
+    HttpClient,
+    ManagedIdentity,
+    OpenIDConnect,
+    Provider,
+)
+from signin.sessions import Records, Seal, Store
+
+from .shared_calls import SharedCalls
+
+
+class CookieAttributes(TypedDict):
+    """The attributes that every cookie of the app has."""
+
+    secure: bool
+    httponly: bool
+    samesite: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Cookies:
+    """The names and attributes of the app's cookies. With https, `__Host-` pins them to this host."""
+
+    prefix: str
+    secure: bool
+
+    @property
+    def attributes(self) -> CookieAttributes:
+        return {"secure": self.secure, "httponly": True, "samesite": "Lax", "path": "/"}
+
+    @property
+    def session(self) -> str:
+        return f"{self.prefix}session"
+
+    @property
+    def flow(self) -> str:
+        """The beginning of a pending flow's cookie name. The flow's `state` follows it."""
+        return f"{self.prefix}flow_"
+
+    @property
+    def notice(self) -> str:
+        return f"{self.prefix}notice"
+
+    @property
+    def tries(self) -> str:
+        return f"{self.prefix}tries"
+
+    @property
+    def interaction(self) -> str:
+        return f"{self.prefix}interaction"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that requests share."""
+
+    settings: app_config.Settings
+    client: Client
+    records: Records
+    seal: Seal
+    api_http: HttpClient
+    cookies: Cookies
+    refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
+
+
+def make_engine(settings: app_config.Settings, store: Store) -> Engine:
+    """Put the parts together for these settings. Raises CredentialUnusable for an unusable credential."""
+    seal = Seal([settings.secret_key, *settings.secret_key_fallbacks])
+    idle, absolute = settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
+    return Engine(
+        settings=settings,
+        client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
+        records=Records(store, seal, idle=idle, absolute=absolute),
+        seal=seal,
+        api_http=HttpClient("web API", ca_for=settings.endpoint or settings.origin),
+        cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
+    )
+
+
+def engine() -> Engine:
+    """The engine of the app that serves this request."""
+    found = current_app.extensions["signin"]
+    assert isinstance(found, Engine)  # noqa: S101 - for the type checker
+    return found
+
+
+def _provider(settings: app_config.Settings) -> Provider:
+    """The one place that chooses by the kind of authority."""
+    insecure_origin = settings.insecure_sign_in_origin
+    if settings.kind == app_config.B2C:
+        user_flows = {
+            SIGN_IN: settings.signupsignin_user_flow,
+            EDIT_PROFILE: settings.editprofile_user_flow,
+            RESET_PASSWORD: settings.resetpassword_user_flow,
+        }
+        return AzureADB2C(
+            settings.b2c_tenant_name or "",
+            {user_flow: name for user_flow, name in user_flows.items() if name},
+            settings.authority_template,
+            tenant_id=settings.b2c_tenant_id,
+            insecure_origin=insecure_origin,
+        )
+    if settings.kind == app_config.OPENID_CONNECT:
+        return OpenIDConnect(settings.oidc_authority or "", insecure_origin=insecure_origin)
+    authority = settings.authority or ""
+    if settings.kind == app_config.ENTRA_ID_MANY_TENANTS:
+        allowed = None if settings.allowed_tenants == ("*",) else settings.allowed_tenants
+        return EntraIDManyTenants(authority, allowed, insecure_origin=insecure_origin)
+    if settings.kind == app_config.ENTRA_ID:
+        return EntraID(authority, insecure_origin=insecure_origin)
+    return ExternalID(authority, insecure_origin=insecure_origin)
+
+
+def _credential(settings: app_config.Settings) -> Credential:
+    if settings.client_certificate_path:
+        return Certificate(settings.client_certificate_path, settings.client_certificate_password)
+    if settings.federated_token_file:
+        return FederatedTokenFile(settings.federated_token_file)
+    if settings.managed_identity_client_id:
+        return ManagedIdentity(settings.managed_identity_client_id)
+    return ClientSecret(settings.client_secret or "")
+
+
+def without_query(url: str) -> str:
+    """`url` without its query, fragment and user information, which may hold keys."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,0 +1,113 @@
+"""Pages, redirects with a notice, and the rules for every response: one host, and the security headers."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+from flask import Flask, Response, after_this_request, redirect, render_template, request
+
+from .engine import Engine, engine
+from .exceptions import Misdirected
+from .fetch_metadata import is_script
+from .words import NOTICES
+
+LONGEST_PATH = 1500  # characters of a path to return to; it travels in a cookie, and browsers limit those
+
+# To load scripts, styles, images or fonts from another host, add the host to the directive here.
+CONTENT_SECURITY_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def page(template: str, status: int = 200, **context: object) -> tuple[str, int]:
+    """A rendered page, with the notice that the request before has left for it."""
+    notice = request.cookies.get(engine().cookies.notice)
+    if notice:
+        forget_cookie(engine().cookies.notice)
+    return render_template(template, notice=NOTICES.get(notice or ""), status=status, **context), status
+
+
+def redirect_to(location: str, status: int = 302) -> Response:
+    """A redirect, as Flask's own response type."""
+    return redirect(location, status, Response=Response)  # type: ignore[return-value]
+
+
+def go_to(location: str, *, notice: str) -> Response:
+    """A redirect to a page that shows `notice`, one of words.NOTICES."""
+    response = redirect_to(location, 303)
+    response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
+    return response
+
+
+def forget_cookie(name: str) -> None:
+    """Remove a cookie with the response to this request, whatever response that is."""
+
+    @after_this_request
+    def remove(response: Response) -> Response:
+        response.delete_cookie(name, **engine().cookies.attributes)
+        return response
+
+
+def local_path(path: str | None) -> str:
+    """`path` if it leads to a page of this site, else `/`.
+
+    Only printable ASCII without a backslash can pass, because browsers and servers disagree about the rest.
+    """
+    if not path or len(path) > LONGEST_PATH or not re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
+        return "/"
+    not_pages = {"/login", "/logout", engine().settings.callback_path}
+    return "/" if urlsplit(path).path in not_pages else path
+
+
+def requested_path() -> str:
+    """The path and query of this request, encoded as in an address bar."""
+    query = request.query_string.decode("ascii", "ignore")
+    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+
+
+def add_response_rules(app: Flask, parts: Engine) -> None:
+    """Answer to one host only, and add the security headers to every response of `app`."""
+    app.before_request(_only_our_host)
+    headers = _security_headers(parts)
+    page_headers = headers | {"Cache-Control": "no-store", "Vary": "Cookie"}
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        may_be_cached = request.endpoint == "static" and response.status_code < 400
+        response.headers.extend(headers if may_be_cached else page_headers)
+        return response
+
+
+def _security_headers(parts: Engine) -> dict[str, str]:
+    # Signing out submits a form, and the response redirects to the sign-in service.
+    form_action = " ".join(["'self'", *parts.client.provider.browser_origins])
+    policy = CONTENT_SECURITY_POLICY | {"form-action": form_action}
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "strict-origin",  # under no-referrer our own forms would send "Origin: null"
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if parts.settings.https:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return headers
+
+
+def _only_our_host() -> Response | None:
+    """Send a page that was requested from another host to the right one, where its cookies are valid."""
+    settings = engine().settings
+    if request.host.lower() == settings.host or request.endpoint == "healthz":
+        return None
+    is_page = request.method == "GET" and request.endpoint not in (None, "static", "callback")
+    # A proxy that changes the host would send the redirected request to the wrong host again.
+    would_loop = "X-Forwarded-Host" in request.headers
+    if not is_page or is_script() or would_loop:
+        raise Misdirected(f"Host {request.host[:80]!r}")
+    return redirect_to(settings.origin + requested_path())

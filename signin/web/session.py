@@ -1,0 +1,124 @@
+"""The session of a request: Flask-Session's interface on the session records, and its start and change."""
+
+import logging
+import time
+from typing import Any, cast
+
+from flask import Flask, Request, Response
+from flask import session as flask_session
+from flask_session.base import ServerSideSession, ServerSideSessionInterface
+
+from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn
+from signin.sessions import StoreError
+
+from .engine import engine
+from .user import forget_user
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE = 1.0  # seconds after a failure of the store in which no request waits for it again
+
+
+class Session(ServerSideSession):  # type: ignore[misc]
+    """A session, and what has become of it during this request."""
+
+    started = False  # by this request
+    ended = False  # by this request
+    unavailable = False  # the store did not answer, so it is unknown whether somebody is signed in
+
+
+class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
+    """Flask-Session on the records. Views start and end sessions; other changes are saved afterwards."""
+
+    session_class = Session
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app, key_prefix="", permanent=False)
+        self._pause_until = 0.0
+
+    def open_session(self, app: Flask, request: Request) -> Session:
+        if request.path == "/healthz" or request.path.startswith("/static/"):
+            return Session()
+        session_ids = request.cookies.getlist(engine().cookies.session)
+        if len(session_ids) != 1:
+            # Two session cookies mean that one was injected. Trust neither.
+            return Session()
+        data, unavailable = self._read(session_ids[0])
+        opened = Session(data, sid=session_ids[0])
+        opened.unavailable = unavailable
+        return opened
+
+    def _read(self, session_id: str) -> tuple[dict[str, Any] | None, bool]:
+        """The session's data, and whether the store failed."""
+        if time.monotonic() < self._pause_until:
+            return None, True
+        try:
+            return engine().records.read(session_id), False
+        except StoreError as error:
+            log.error("session store: %s", error)
+            self._pause_until = time.monotonic() + STORE_PAUSE
+            return None, True
+
+    def save_session(self, app: Flask, session: Session, response: Response) -> None:
+        name = engine().cookies.session
+        if session.started:
+            response.set_cookie(name, session.sid, **engine().cookies.attributes)
+        elif session.ended:
+            # Only the request that ended the session removes the cookie. Another request's late response
+            # must not remove the cookie of a newer session.
+            response.delete_cookie(name, **engine().cookies.attributes)
+        elif session and session.modified:
+            engine().records.replace(session.sid, dict(session))
+
+    # Flask-Session declares these three. The methods above do without them.
+    def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
+        return engine().records.read(store_id)
+
+    def _delete_session(self, store_id: str) -> None:
+        engine().records.sign_out([store_id])
+
+    def _upsert_session(self, session_lifetime: Any, session: Any, store_id: str) -> None:
+        engine().records.replace(store_id, dict(session))
+
+
+def this_session() -> Session:
+    """The session of this request, with its own type."""
+    return cast(Session, flask_session)
+
+
+def start_session(completed: SignIn) -> None:
+    """Start a session under a new id. It takes the place of the session that the browser presented.
+
+    Raises SessionEnded if the user has signed out of that session meanwhile, and StoreError.
+    """
+    session = this_session()
+    data = {
+        "claims": completed.claims,
+        "user_id": completed.user_id,
+        "account_id": completed.account_id,
+        "started": int(time.time()),
+    }
+    session_id = engine().records.start(data, completed.token_cache, presented=session.sid)
+    session.clear()
+    session.update(data)
+    session.sid, session.started = session_id, True
+    forget_user()
+    log.info("signed in: user=%r", completed.user_id)
+
+
+def update_claims(claims: dict[str, Any]) -> None:
+    """Take over the user's new details. What the user may do never changes this way: roles, groups."""
+    details = {
+        name: value
+        for name, value in claims.items()
+        if name not in PROTOCOL_CLAIMS and name not in AUTHORIZATION_CLAIMS
+    }
+    session = this_session()
+    session["claims"] = session["claims"] | details
+    forget_user()
+
+
+def require_session_store() -> None:
+    """Raise StoreError if the store did not answer, so that it is unknown whether somebody is signed in."""
+    if this_session().unavailable:
+        raise StoreError("the session could not be read")

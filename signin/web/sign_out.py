@@ -1,0 +1,56 @@
+"""Signing out: here first, then at the sign-in service."""
+
+import logging
+
+from flask import Response, request
+
+from signin.oidc import OidcError
+from signin.sessions import StoreError
+
+from .engine import engine
+from .errors import log_failure
+from .responses import go_to
+from .session import this_session
+from .user import current_user, forget_user
+from .user_flows import forget_pending_flows
+
+log = logging.getLogger(__name__)
+
+
+def end_session() -> Response:
+    """End the session here, then send the browser to the sign-in service to end its session too.
+
+    Whatever fails, the browser loses its cookies, and the next page says what could not be done.
+    """
+    user_id, claims, session_id = current_user.id, current_user.claims, this_session().sid
+    id_token_source = _token_cache(session_id) if current_user else ""
+    record_deleted = _delete_session_records()
+    session = this_session()
+    session.clear()
+    session.ended = True
+    forget_user()
+    forget_pending_flows()
+    log.info("signed out: user=%r", user_id)
+    try:
+        uri = engine().client.sign_out_uri(id_token_source, claims, engine().settings.origin + "/")
+    except OidcError as error:
+        log_failure(error)
+        return go_to("/", notice="signed_out_here" if record_deleted else "signed_out_record_left")
+    return go_to(uri or "/", notice="signed_out" if record_deleted else "signed_out_record_left")
+
+
+def _token_cache(session_id: str) -> str:
+    try:
+        return engine().records.tokens(session_id)
+    except StoreError as error:
+        log.error("session store: the tokens could not be read at sign-out: %s", error)
+        return ""
+
+
+def _delete_session_records() -> bool:
+    try:
+        engine().records.sign_out(request.cookies.getlist(engine().cookies.session))
+    except StoreError as error:
+        log.error("session store: the session could not be deleted at sign-out: %s", error)
+        return False
+    return True

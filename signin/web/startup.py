@@ -1,0 +1,58 @@
+"""What can keep the app from starting, reported in one way by flask, gunicorn, `flask check` and app.py."""
+
+import json
+import sys
+from typing import NoReturn
+
+import app_config
+from signin.oidc import CredentialUnusable
+from signin.sessions import StoreUnusable, open_store
+
+from .engine import Engine, make_engine
+
+_gunicorn_has_read_its_config = False
+
+
+def prepare() -> Engine:
+    """Read the settings, open the session store, load the credential. Ends the process if one fails."""
+    try:
+        settings = app_config.load()
+    except app_config.ConfigError as error:
+        _stop("settings", str(error))
+    try:
+        store = open_store(settings.redis_url, settings.session_dir)
+    except StoreUnusable as error:
+        _stop("session store", str(error))
+    try:
+        return make_engine(settings, store)
+    except CredentialUnusable as error:
+        _stop("credential", str(error))
+
+
+def note_gunicorn_config() -> None:
+    """gunicorn.conf.py calls this, so that the app can tell that gunicorn has read it."""
+    global _gunicorn_has_read_its_config
+    _gunicorn_has_read_its_config = True
+
+
+def require_gunicorn_config() -> None:
+    """End a gunicorn that has not read gunicorn.conf.py, with the command to type.
+
+    gunicorn looks for the file in the folder it is started from, also when --chdir names another one. Without
+    the file it serves one request at a time and refuses the sign-in service's long responses.
+    """
+    runs_under_gunicorn = "gunicorn.arbiter" in sys.modules
+    if runs_under_gunicorn and not _gunicorn_has_read_its_config:
+        config = app_config.HERE / "gunicorn.conf.py"
+        command = f"gunicorn --config {config} --chdir {app_config.HERE} app:app"
+        _stop("gunicorn", f"gunicorn has not read {config.name}. Type: {command}")
+
+
+def _stop(what: str, message: str) -> NoReturn:
+    """End the start with one message. For `flask check --json` the message is a finding."""
+    if sys.argv[1:2] == ["check"] and "--json" in sys.argv:
+        print(json.dumps([{"what": what, "ok": False, "detail": message, "advice": ""}], indent=2))
+        raise SystemExit(1)
+    print(message, file=sys.stderr)
+    # gunicorn takes this status of a worker for a fault of the app and stops, instead of starting it again.
+    raise SystemExit(4 if "gunicorn.arbiter" in sys.modules else 1)

@@ -1,0 +1,59 @@
+"""`current_user`: who is signed in, in views and templates."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import g, session
+from werkzeug.local import LocalProxy
+
+from signin.oidc import described, display_name, email
+
+
+@dataclass(frozen=True)
+class User:
+    """The user of this request. It is false when nobody is signed in.
+
+    `id` is the account's stable id. Store it with the user's data, and never an e-mail address: addresses
+    change hands. `claims` are the checked claims of the ID token. `signed_in_at` is in epoch seconds.
+    """
+
+    id: str
+    claims: dict[str, Any]
+    signed_in_at: int
+
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
+    @property
+    def name(self) -> str:
+        """What to call the user. Never empty while somebody is signed in."""
+        return display_name(self.claims) if self else ""
+
+    @property
+    def email(self) -> str:
+        """The user's e-mail address, to show and not to identify the user by. Empty if there is none."""
+        return email(self.claims)
+
+    @property
+    def described_claims(self) -> list[tuple[str, str, str]]:
+        """Name, value and meaning of each claim."""
+        return described(self.claims)
+
+
+NOBODY = User("", {}, 0)
+
+
+def _find_user() -> User:
+    user: User | None = g.get("user")
+    if user is None:
+        user = User(session["user_id"], session["claims"], session["started"]) if session else NOBODY
+        g.user = user
+    return user
+
+
+def forget_user() -> None:
+    """Let `current_user` be read from the session again, because the session has changed."""
+    g.pop("user", None)
+
+
+current_user: User = LocalProxy(_find_user)  # type: ignore[assignment]

@@ -1,0 +1,157 @@
+"""User flows that have begun and wait for the user to come back.
+
+Each lives in an encrypted cookie of its own, named after its `state`. So every tab has its own flow, any
+worker can complete it, and the server stores nothing for strangers.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import Response, request
+
+from signin.oidc import SIGN_IN, InteractionRequired, checked_hints
+
+from .engine import engine
+from .exceptions import InteractionFailed, SignInLoop
+from .responses import forget_cookie, redirect_to
+from .session import require_session_store
+
+LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
+MOST_BYTES = 6000  # of pending flows in one browser; servers refuse requests with larger headers
+MOST_COOKIES = 12  # pending flows that are looked at; a browser of ours has fewer
+MOST_UNASKED = 5  # user flows begun within a minute without a click
+STATE = re.compile(r"[A-Za-z0-9_-]{8,64}")  # as MSAL makes it
+
+
+@dataclass(frozen=True)
+class PendingFlow:
+    """A user flow under way, and what to do when the user comes back."""
+
+    user_flow: str
+    auth_code_flow: dict[str, Any]  # MSAL's: state, nonce, PKCE verifier, scopes
+    next_path: str
+    notice: str
+    hints: dict[str, str]
+
+
+def hints_from(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The well-formed hints for the sign-in pages: `login_hint`, `domain_hint`, `ui_locales`."""
+    return checked_hints(parameters)
+
+
+def begin_user_flow(
+    user_flow: str,
+    next_path: str,
+    notice: str = "signed_in",
+    *,
+    hints: Mapping[str, str] | None = None,
+    scopes: Collection[str] | None = None,
+    claims_challenge: str | None = None,
+) -> Response:
+    """Send the browser to a user flow of the sign-in service.
+
+    The user comes back to `next_path`, which shows `notice`. A sign-in asks for the web API's scopes unless
+    `scopes` names others.
+    """
+    require_session_store()
+    hints = dict(hints or {})
+    if scopes is None:
+        scopes = engine().settings.scope if user_flow == SIGN_IN else ()
+    flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
+    response = redirect_to(flow.pop("auth_uri"))
+    language = {name: value for name, value in hints.items() if name == "ui_locales"}
+    _keep(PendingFlow(user_flow, flow, next_path, notice, language), response)
+    return response
+
+
+def begin_unasked(
+    user_flow: str, next_path: str, notice: str = "signed_in", *, hints: Mapping[str, str] | None = None
+) -> Response:
+    """Begin a user flow without a click. Raises SignInLoop when this happens again and again."""
+    tries_so_far = request.cookies.get(engine().cookies.tries, "")
+    tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
+    if tries >= MOST_UNASKED:
+        raise SignInLoop(f"{tries} user flows begun within a minute")
+    response = begin_user_flow(user_flow, next_path, notice, hints=hints)
+    cookies = engine().cookies
+    response.set_cookie(cookies.tries, str(tries + 1), max_age=60, **cookies.attributes)
+    return response
+
+
+def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
+    """Send the user to the sign-in service for what a token needs: consent, or another factor.
+
+    Raises InteractionFailed if that has just been done for the same reason.
+    """
+    reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
+    cookies = engine().cookies
+    if request.cookies.get(cookies.interaction) == reason:
+        forget_cookie(cookies.interaction)
+        raise InteractionFailed(f"still required after an interactive sign-in: {error}")
+    response = begin_user_flow(
+        SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
+    )
+    response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
+    return response
+
+
+def take_pending_flow() -> PendingFlow | None:
+    """The pending flow that has this request's `state`. Its cookie goes with the response: one use."""
+    require_session_store()
+    states = request.args.getlist("state")
+    if len(states) != 1 or not STATE.fullmatch(states[0]):
+        return None
+    name = engine().cookies.flow + states[0]
+    sealed = request.cookies.get(name)
+    if sealed is None:
+        return None
+    forget_cookie(name)
+    pending = _unseal(name, sealed)
+    # The settings may have changed since the flow began.
+    return pending if pending and pending.user_flow in engine().client.user_flows else None
+
+
+def forget_pending_flows() -> None:
+    """Drop all pending flows of this browser."""
+    for name in _flow_cookies():
+        forget_cookie(name)
+
+
+def _keep(pending: PendingFlow, response: Response) -> None:
+    cookies = engine().cookies
+    name = cookies.flow + pending.auth_code_flow["state"]
+    sealed = engine().seal.seal(name, asdict(pending))
+    response.set_cookie(name, sealed, max_age=LIFETIME, **cookies.attributes)
+    _forget_oldest_flows(MOST_BYTES - len(name) - len(sealed))
+
+
+def _flow_cookies() -> dict[str, str]:
+    """The cookies of pending flows that can be ours, a bounded number of them."""
+    prefix = engine().cookies.flow
+    found = {
+        name: value
+        for name, value in request.cookies.items()
+        if name.startswith(prefix) and STATE.fullmatch(name.removeprefix(prefix))
+    }
+    return dict(list(found.items())[:MOST_COOKIES])
+
+
+def _forget_oldest_flows(room: int) -> None:
+    """Keep the latest pending flows, as many as fit into `room` bytes."""
+    sealed = _flow_cookies()
+    if sum(len(name) + len(value) for name, value in sealed.items()) <= room:
+        return
+    flows = {name: _unseal(name, value) for name, value in sealed.items()}
+    began = {name: flow.auth_code_flow["began"] if flow else 0 for name, flow in flows.items()}
+    for name in sorted(began, key=lambda name: began[name], reverse=True):
+        room -= len(name) + len(sealed[name])
+        if room < 0:
+            forget_cookie(name)
+
+
+def _unseal(name: str, sealed: str) -> PendingFlow | None:
+    fields = engine().seal.unseal(name, sealed, max_age=LIFETIME)
+    return PendingFlow(**fields) if fields else None

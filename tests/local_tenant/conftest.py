@@ -1,0 +1,45 @@
+"""One local tenant for all tests of this folder, as new for each of them."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from local_tenant import LocalTenant
+from tests.local_tenant.visitor import Visitor
+
+REDIRECT_URI = "http://localhost:1234/getAToken"
+
+
+@pytest.fixture(scope="session")
+def tenant() -> Iterator[LocalTenant]:
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI]) as tenant:
+        yield tenant
+
+
+@pytest.fixture(scope="session")
+def default_options(tenant: LocalTenant) -> dict[str, object]:
+    options: dict[str, object] = Visitor(tenant).control("GET", "options")
+    return options
+
+
+@pytest.fixture
+def visitor(tenant: LocalTenant, default_options: dict[str, object]) -> Iterator[Visitor]:
+    """Somebody who has not been at the tenant yet. Undoes faults, options and the clock afterwards."""
+    visitor = Visitor(tenant)
+    yield visitor
+    visitor.control("DELETE", "faults")
+    visitor.control("PATCH", "options", default_options)
+    visitor.move_clock(0)
+    visitor.close()
+
+
+@pytest.fixture
+def account(visitor: Visitor) -> dict[str, str]:
+    """An account of the test's own."""
+    account = {
+        "email": f"grace-{uuid.uuid4()}@example.com",
+        "password": "Own-pass-1",
+        "display_name": "Grace",
+    }
+    return account | {"sub": visitor.control("POST", "accounts", account)["sub"]}

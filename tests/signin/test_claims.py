@@ -1,0 +1,61 @@
+"""What a user is called, and how claims are shown."""
+
+import pytest
+
+from signin.oidc import described, display_name, email
+
+GUID = "44444444-4444-4444-4444-444444444444"
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        (None, ""),
+        ({"name": "Ada Lovelace", "email": "ada@example.com"}, "Ada Lovelace"),
+        ({"name": "unknown", "given_name": "Ada", "family_name": "Lovelace"}, "Ada Lovelace"),
+        ({"name": "  ", "given_name": "Ada"}, "Ada"),
+        ({"name": ["Ada"], "email": "ada@example.com"}, "ada@example.com"),
+        ({"emails": ["ada@example.com", "second@example.com"]}, "ada@example.com"),
+        ({"emails": "ada@example.com"}, "(no name)"),
+        ({"preferred_username": "ada"}, "ada"),
+        ({"preferred_username": f"{GUID}@contoso.onmicrosoft.com"}, "(no name)"),
+        ({"name": GUID, "email": "ada@example.com"}, "ada@example.com"),
+        ({"name": GUID.upper()}, "(no name)"),
+        ({"sub": "some-sub"}, "(no name)"),
+        ({"name": "a" * 500}, "a" * 80),
+    ],
+)
+def test_display_name(claims: dict[str, object] | None, expected: str) -> None:
+    assert display_name(claims) == expected
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"email": "ada@example.com"}, "ada@example.com"),
+        ({"emails": [None, "ada@example.com"]}, "ada@example.com"),
+        ({"preferred_username": "ada@example.com"}, "ada@example.com"),
+        ({"preferred_username": "ada"}, ""),
+        ({"preferred_username": f"{GUID}@contoso.onmicrosoft.com"}, ""),
+        ({"email": {"a": 1}}, ""),
+    ],
+)
+def test_email(claims: dict[str, object], expected: str) -> None:
+    assert email(claims) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("exp", 0, "1970-01-01 00:00:00 UTC"),
+        ("exp", 10**30, "1" + "0" * 30),
+        ("roles", ["admin", "editor"], "admin, editor"),
+        ("roles", [], ""),
+        ("address", {"city": "Köln"}, '{"city": "Köln"}'),
+        ("email_verified", True, "true"),
+    ],
+)
+def test_claim_as_text(name: str, value: object, shown: str) -> None:
+    [(_, text, meaning)] = described({name: value})
+    assert text == shown
+    assert meaning
