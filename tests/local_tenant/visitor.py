@@ -33,7 +33,7 @@ class Visitor:
 
     # --- the person
 
-    def authorize(self, user_flow: str = SIGN_IN, **changes: str | None) -> requests.Response:
+    def authorize(self, user_flow: str = SIGN_IN, **changes: Any) -> requests.Response:
         """Arrive from the app. `changes` replaces parameters of the request, None leaves them out."""
         parameters = {
             "client_id": self.tenant.settings["CLIENT_ID"],
@@ -46,7 +46,7 @@ class Visitor:
         return self.get(self.page_url("oauth2/v2.0/authorize", user_flow), **parameters)
 
     def sign_in(
-        self, user_flow: str = SIGN_IN, email: str = "", password: str = "", **changes: str | None
+        self, user_flow: str = SIGN_IN, email: str = "", password: str = "", **changes: Any
     ) -> requests.Response:
         account = self.tenant.account
         page = self.authorize(user_flow, **changes)
@@ -83,10 +83,10 @@ class Visitor:
     def keys(self, user_flow: str = SIGN_IN) -> requests.Response:
         return self.http.get(self.back_channel_url("discovery/v2.0/keys", user_flow), timeout=SECONDS)
 
-    def code(self, user_flow: str = SIGN_IN, **changes: str | None) -> str:
+    def code(self, user_flow: str = SIGN_IN, **changes: Any) -> str:
         return parameters(self.sign_in(user_flow, **{"prompt": "login", **changes}))["code"]
 
-    def token(self, user_flow: str = SIGN_IN, **changes: str | None) -> requests.Response:
+    def token(self, user_flow: str = SIGN_IN, **changes: Any) -> requests.Response:
         form = {
             "client_id": self.tenant.settings["CLIENT_ID"],
             "client_secret": self.tenant.settings["CLIENT_SECRET"],
@@ -96,15 +96,15 @@ class Visitor:
         url = self.back_channel_url("oauth2/v2.0/token", user_flow)
         return self.http.post(url, data=form, timeout=SECONDS)
 
-    def redeem(self, code: str, user_flow: str = SIGN_IN, **changes: str | None) -> requests.Response:
+    def redeem(self, code: str, user_flow: str = SIGN_IN, **changes: Any) -> requests.Response:
         redirect_uri = self.tenant.settings["REDIRECT_URI"]
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         return self.token(user_flow, **(form | changes))
 
-    def refresh(self, refresh_token: str, user_flow: str = SIGN_IN, **changes: str) -> requests.Response:
+    def refresh(self, refresh_token: str, user_flow: str = SIGN_IN, **changes: Any) -> requests.Response:
         return self.token(user_flow, grant_type="refresh_token", refresh_token=refresh_token, **changes)
 
-    def tokens(self, user_flow: str = SIGN_IN, **changes: str | None) -> dict[str, Any]:
+    def tokens(self, user_flow: str = SIGN_IN, **changes: Any) -> dict[str, Any]:
         """Sign in, and redeem the code."""
         response: dict[str, Any] = self.redeem(self.code(user_flow, **changes), user_flow).json()
         return response
