@@ -22,14 +22,14 @@ MARKUP = "<script>alert(1)</script>"
     ("status", "heading", "advice"),
     [
         (204, "The API answered", "The answer was empty."),
-        (302, "The API points to another address", "it would take your access token along"),
+        (302, "The API points to another address", "it would send the access token there"),
         (400, "The API refused the request", "The answer below may say why."),
         (401, "The API did not accept the access token", "expects another audience"),
         (403, "The API does not allow this", "Add the scope to SCOPE"),
-        (404, "The API has nothing at this address", "the path in ENDPOINT"),
+        (404, "The API has nothing at this address", "The path in ENDPOINT"),
         (429, "The API asks for a pause", "Wait a while"),
-        (500, "The API has a fault of its own", "look at the API's own log"),
-        (503, "The API has a fault of its own", "look at the API's own log"),
+        (500, "The API has a fault of its own", "Look at the API's own log"),
+        (503, "The API has a fault of its own", "Look at the API's own log"),
     ],
 )
 def test_a_status_of_the_api_comes_with_its_usual_meaning(
@@ -64,7 +64,7 @@ def test_an_answer_that_is_not_json_is_shown_as_text(browser: Browser, tenant: T
     tenant.misbehave(api={"body": MARKUP})
     browser.get("/call_downstream_api")
 
-    assert f"The answer is not JSON. Here it is as plain text. {MARKUP}" in browser.text
+    assert f"The answer is not JSON. It is shown as plain text. {MARKUP}" in browser.text
     assert MARKUP not in browser.page.text
 
 

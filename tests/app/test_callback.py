@@ -44,7 +44,7 @@ def test_a_response_whose_state_does_not_fit_is_refused_and_harms_no_pending_flo
     answer = browser.get(with_query(url, state=forge(parameters(url)["state"])), follow=False)
 
     assert_page(answer, 400)
-    assert "cannot be finished" in browser.text
+    assert "cannot be completed" in browser.text
     assert "Set-Cookie" not in answer.headers
     assert tenant.seen("token") == []
     assert len(failures(caplog)) == 1

@@ -105,7 +105,7 @@ def test_a_junk_flow_cookie_is_no_pending_sign_in(shared_app: RunningApp, value:
     status, headers, body = send_cookie(shared_app, "/getAToken?state=x&code=x", f"signin_flow_x={value}")
 
     assert status == 400
-    assert b"This sign-in cannot be finished" in body
+    assert b"This sign-in cannot be completed" in body
     assert "signin_session" not in headers.get("Set-Cookie", "")
 
 

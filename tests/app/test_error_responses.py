@@ -46,7 +46,7 @@ CODES = {
     "AADB2C90085": (503, "account types"),
     "AADB2C90088": (401, "SIGNUPSIGNIN_USER_FLOW"),
     "AADB2C90092": (502, "disabled"),
-    "AADB2C90114": (502, "locked"),
+    "AADB2C90114": (403, "locked"),
     "AADB2C90117": (502, "{scope}"),
     "AADB2C90119": (502, "too many"),
     "AADB2C90121": (401, "sign in again"),

@@ -36,7 +36,7 @@ SIGN_OUTS = [
         KEPT,
         id="address bar prerenders",
     ),
-    pytest.param("GET", {"Sec-Fetch-Site": "none"}, ENDED, id="typed"),
+    pytest.param("GET", {"Sec-Fetch-Site": "none"}, KEPT, id="typed, or a link in a mail"),
     pytest.param("GET", {"Sec-Fetch-Site": "same-origin"}, ENDED, id="link of our own"),
     pytest.param("POST", CROSS | {"Origin": "https://evil.example"}, KEPT, id="form elsewhere"),
     pytest.param("POST", {"Origin": "https://evil.example"}, KEPT, id="form elsewhere, old browser"),

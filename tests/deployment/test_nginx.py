@@ -253,7 +253,7 @@ def test_a_long_code_and_many_pending_sign_ins_pass(site: Site, browser: Browser
     page = browser.get(f"/getAToken?state=unknown&code={'A' * 7000}")
 
     assert page.status_code == 400
-    assert "This sign-in cannot be finished" in browser.text
+    assert "This sign-in cannot be completed" in browser.text
 
 
 def test_the_log_of_nginx_holds_no_code(site: Site, browser: Browser) -> None:
