@@ -48,7 +48,7 @@ CODES = {
     "AADB2C90092": (502, "disabled"),
     "AADB2C90114": (403, "locked"),
     "AADB2C90117": (502, "{scope}"),
-    "AADB2C90119": (502, "too many"),
+    "AADB2C90119": (403, "too many"),
     "AADB2C90121": (401, "sign in again"),
     "AADB2C90128": (401, "no longer exists"),
     "AADB2C90129": (401, "sign in again"),

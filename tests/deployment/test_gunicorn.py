@@ -381,10 +381,11 @@ def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_pa
 
 
 @contextmanager
-def full_disk(gunicorn: Gunicorn) -> Iterator[None]:
-    """Let the workers write to no file."""
+def full_disk(gunicorn: Gunicorn, folder: Path) -> Iterator[None]:
+    """Let SQLite's write-ahead log in this folder grow no more."""
+    size = (folder / "sessions.sqlite3-wal").stat().st_size
     for worker in gunicorn.children():
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     try:
         yield
     finally:
@@ -396,15 +397,18 @@ def test_a_full_disk_refuses_new_sign_ins_and_keeps_the_others(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path, tenant: Tenant
 ) -> None:
     settings, _ = as_deployed
-    with Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn:
-        with Browser(gunicorn.url, tenant) as user, Browser(gunicorn.url, tenant) as newcomer:
-            user.sign_in()
-            callback = newcomer.callback_url()
-            with full_disk(gunicorn):
-                refused = newcomer.get(callback, follow=False)
-                assert refused.status_code == 503
-                assert "Location" not in refused.headers
-                assert user.signed_in_as() == "Ada Lovelace"
-                assert user.get("/call_downstream_api").status_code == 200
+    with (
+        Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn,
+        Browser(gunicorn.url, tenant) as user,
+        Browser(gunicorn.url, tenant) as newcomer,
+    ):
+        user.sign_in()
+        callback = newcomer.callback_url()
+        with full_disk(gunicorn, Path(settings["SESSION_DIR"])):
+            refused = newcomer.get(callback, follow=False)
+            assert refused.status_code == 503
+            assert "Location" not in refused.headers
+            assert user.signed_in_as() == "Ada Lovelace"
+            assert user.get("/call_downstream_api").status_code == 200
 
-            assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"
+        assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"
