@@ -1,15 +1,17 @@
 """A minimal app on Authlib's Flask client, as its documentation uses it.
 
-That leaves open where sessions are kept; here they are where identity's documentation puts them.
+The documentation does not say where to keep sessions. They are where identity's documentation keeps them.
 
 https://docs.authlib.org/en/latest/client/flask.html
 """
 
 import os
+from typing import Any
 
-from authlib.integrations.flask_client import OAuth
+from authlib.integrations.flask_client import OAuth  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from flask import Flask, redirect, session, url_for
-from flask_session import Session
+from flask_session import Session  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from werkzeug import Response
 
 from benchmarks.peers.page import TEMPLATES, dress, render_home
 
@@ -36,17 +38,17 @@ oauth.register(
 
 
 @app.route("/")
-def home():
+def home() -> str:
     return render_home(session["user"]) if "user" in session else '<a href="/login">Sign in</a>'
 
 
 @app.route("/login")
-def login():
+def login() -> Any:
     return oauth.b2c.authorize_redirect(os.environ["REDIRECT_URI"])
 
 
 @app.route("/getAToken")
-def callback():
+def callback() -> Response:
     token = oauth.b2c.authorize_access_token()
     session["user"] = token.pop("userinfo")
     session["token"] = token
@@ -54,12 +56,12 @@ def callback():
 
 
 @app.route("/call_downstream_api")
-def call_downstream_api():
+def call_downstream_api() -> Any:
     return oauth.b2c.get(os.environ["ENDPOINT"], token=session["token"]).json()
 
 
 @app.post("/logout")
-def logout():
+def logout() -> Response:
     session.clear()
     return redirect(url_for("home"))
 

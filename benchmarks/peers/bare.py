@@ -8,7 +8,7 @@ app = Flask(__name__, template_folder=TEMPLATES)
 
 
 @app.route("/")
-def home():
+def home() -> str:
     return render_home(SOMEBODY)
 
 

@@ -4,11 +4,12 @@ https://identity-library.readthedocs.io/en/latest/flask.html
 """
 
 import os
+from typing import Any
 
 import requests
 from flask import Flask
-from identity.flask import Auth
-from identity.web import Auth as WebAuth
+from identity.flask import Auth  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from identity.web import Auth as WebAuth  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from benchmarks.peers.page import TEMPLATES, dress, render_home
 
@@ -34,15 +35,15 @@ auth._edit_profile_auth = WebAuth(
 
 
 @app.route("/")
-@auth.login_required
-def home(*, context):
+@auth.login_required  # type: ignore[misc, untyped-decorator, unused-ignore]
+def home(*, context: dict[str, Any]) -> str:
     auth.get_edit_profile_url()  # the sample shows it on this page
     return render_home(context["user"])
 
 
 @app.route("/call_downstream_api")
-@auth.login_required(scopes=os.environ["SCOPE"].split())
-def call_downstream_api(*, context):
+@auth.login_required(scopes=os.environ["SCOPE"].split())  # type: ignore[misc, untyped-decorator, unused-ignore]
+def call_downstream_api(*, context: dict[str, Any]) -> Any:
     headers = {"Authorization": "Bearer " + context["access_token"]}
     return requests.get(os.environ["ENDPOINT"], headers=headers, timeout=30).json()
 

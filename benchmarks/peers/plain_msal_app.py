@@ -1,11 +1,13 @@
 """A minimal app on plain MSAL in the manner of Microsoft's sample of 2022: a new client at every use."""
 
 import os
+from typing import Any
 
-import msal
+import msal  # type: ignore[import-untyped, import-not-found, unused-ignore]
 import requests
 from flask import Flask, redirect, request, session, url_for
-from flask_session import Session
+from flask_session import Session  # type: ignore[import-untyped, import-not-found, unused-ignore]
+from werkzeug import Response
 
 from benchmarks.peers.page import TEMPLATES, dress, render_home
 
@@ -15,7 +17,7 @@ Session(app)
 scopes = os.environ["SCOPE"].split()
 
 
-def build_client(user_flow, cache=None):
+def build_client(user_flow: str, cache: msal.SerializableTokenCache | None = None) -> Any:
     authority = os.environ["AUTHORITY_TEMPLATE"].format(
         tenant=os.environ["B2C_TENANT_NAME"], user_flow=user_flow
     )
@@ -27,24 +29,24 @@ def build_client(user_flow, cache=None):
     )
 
 
-def build_flow(user_flow, wanted):
+def build_flow(user_flow: str, wanted: list[str]) -> Any:
     return build_client(user_flow).initiate_auth_code_flow(wanted, redirect_uri=os.environ["REDIRECT_URI"])
 
 
-def load_cache():
+def load_cache() -> msal.SerializableTokenCache:
     cache = msal.SerializableTokenCache()
     if session.get("token_cache"):
         cache.deserialize(session["token_cache"])
     return cache
 
 
-def save_cache(cache):
+def save_cache(cache: msal.SerializableTokenCache) -> None:
     if cache.has_state_changed:
         session["token_cache"] = cache.serialize()
 
 
 @app.route("/")
-def home():
+def home() -> Response | str:
     if not session.get("user"):
         return redirect(url_for("login"))
     build_flow(os.environ["EDITPROFILE_USER_FLOW"], [])  # the sample shows its address on this page
@@ -52,13 +54,13 @@ def home():
 
 
 @app.route("/login")
-def login():
+def login() -> Response:
     session["flow"] = build_flow(os.environ["SIGNUPSIGNIN_USER_FLOW"], scopes)
     return redirect(session["flow"]["auth_uri"])
 
 
 @app.route("/getAToken")
-def callback():
+def callback() -> Response:
     cache = load_cache()
     client = build_client(os.environ["SIGNUPSIGNIN_USER_FLOW"], cache)
     session["user"] = client.acquire_token_by_auth_code_flow(session["flow"], request.args)["id_token_claims"]
@@ -67,7 +69,7 @@ def callback():
 
 
 @app.route("/call_downstream_api")
-def call_downstream_api():
+def call_downstream_api() -> Any:
     cache = load_cache()
     client = build_client(os.environ["SIGNUPSIGNIN_USER_FLOW"], cache)
     token = client.acquire_token_silent(scopes, account=client.get_accounts()[0])
@@ -77,7 +79,7 @@ def call_downstream_api():
 
 
 @app.post("/logout")
-def logout():
+def logout() -> Response:
     session.clear()
     return redirect(url_for("home"))
 

@@ -89,6 +89,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def printable_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """`claims` with every text in them made printable."""
+    cleaned: dict[str, Any] = json.loads(printable(json.dumps(claims, ensure_ascii=False)))
+    return cleaned
+
+
 def short(error: BaseException) -> str:
     """One line for the log: MSAL and HTTP libraries put whole tokens and URLs into their messages."""
     return f"{type(error).__name__}: {str(error)[:200]!r}"

@@ -44,7 +44,16 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'", module="m
 ADDED_BY_MSAL = {"openid", "profile", "offline_access"}  # it refuses them among the scopes asked for
 
 # What MSAL, which does not validate, raises on an answer that it cannot make sense of.
-UNREADABLE = (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -283,14 +292,20 @@ class Client:
     def _application(self, user_flow: str, cache: msal.TokenCache) -> msal.ConfidentialClientApplication:
         """A new MSAL application: its http_cache keeps refusals for 60 s, and would mix users up."""
         authority = self._authorities[user_flow]
-        return msal.ConfidentialClientApplication(
-            self.client_id,
-            client_credential=self.credential.client_credential,
-            token_cache=cache,
-            http_client=Transport(authority, self.http),
-            instance_discovery=False,  # the authority is configured, and own domains are unknown to Microsoft
-            **self.provider.msal_arguments(user_flow, authority.metadata),
-        )
+        arguments = self.provider.msal_arguments(user_flow, authority.metadata)
+        try:
+            return msal.ConfidentialClientApplication(
+                self.client_id,
+                client_credential=self.credential.client_credential,
+                token_cache=cache,
+                http_client=Transport(authority, self.http),
+                instance_discovery=False,  # the authority is configured; Microsoft does not know own domains
+                **arguments,
+            )
+        except ValueError as error:  # a token endpoint without a path
+            raise SetupFault(
+                f"MSAL cannot use the metadata: {short(error)}", url=authority.metadata_url
+            ) from error
 
     def _redeem(
         self, application: msal.ConfidentialClientApplication, flow: Mapping[str, Any], code: str

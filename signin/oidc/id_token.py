@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 from jwt.utils import base64url_decode
 
-from .claims import printable, short
+from .claims import printable_claims, short
 from .errors import TokenRefused
 from .metadata import Authority
 from .providers import Provider
@@ -61,8 +61,7 @@ def check_id_token(
         raise TokenRefused("the ID token has no sub", check="sub")
     # What this kind of provider adds: tenant, user flow.
     provider.check_claims(claims, metadata_issuer, user_flow)
-    printable_claims: dict[str, Any] = json.loads(printable(json.dumps(claims, ensure_ascii=False)))
-    return printable_claims
+    return printable_claims(claims)
 
 
 def _verified_claims(id_token: str, key: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from .claims import PROTOCOL_CLAIMS
+from .claims import PROTOCOL_CLAIMS, printable_claims
 from .errors import ProviderUnavailable, TokenRefused
 from .http_client import HttpClient
 from .metadata import ask, json_object
@@ -35,4 +35,5 @@ def with_userinfo(
         return claims
     if userinfo.get("sub") != claims["sub"]:
         raise TokenRefused("userinfo is about another sub", check="userinfo")
-    return {name: value for name, value in userinfo.items() if name not in PROTOCOL_CLAIMS} | claims
+    added = {name: value for name, value in userinfo.items() if name not in PROTOCOL_CLAIMS}
+    return printable_claims(added) | claims

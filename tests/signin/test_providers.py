@@ -382,6 +382,7 @@ METADATA = [
         generic().but(token_endpoint="http://op.example/token"), SetupFault, id="http token endpoint"
     ),
     pytest.param(generic().but(jwks_uri="http://op.example/keys"), SetupFault, id="http keys"),
+    pytest.param(generic().but(token_endpoint=OP), SetupFault, id="token endpoint without a path"),
     pytest.param(
         generic().but(authorization_endpoint="http://127.0.0.1:1/authorize"), SetupFault, id="http authorize"
     ),

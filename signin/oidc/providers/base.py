@@ -164,12 +164,14 @@ class Provider:
         error, description = _text(answer.get("error")), _text(answer.get("error_description"))
         code = self._error_code(answer, description)
         claims = _text(answer.get("claims"))
-        correlation = re.search(rf"Correlation ID: ({GUID})\b", description)
+        correlation = re.fullmatch(rf"({GUID})", _text(answer.get("correlation_id"))) or re.search(
+            rf"Correlation ID: ({GUID})\b", description
+        )
         return self._error_class(error, code, claims)(
             f"{error}: {description}",
             error=error,
             code=code,
-            correlation_id=_text(answer.get("correlation_id")) or (correlation[1] if correlation else ""),
+            correlation_id=correlation[1] if correlation else "",
             claims=claims,
         )
 

@@ -123,7 +123,7 @@ class Microsoft(Provider):
 
     def _error_code(self, answer: Mapping[str, Any], description: str) -> str:
         codes = answer.get("error_codes")
-        if isinstance(codes, list) and codes and isinstance(codes[0], int):
+        if isinstance(codes, list) and codes and type(codes[0]) is int:
             return f"AADSTS{codes[0]}"
         return super()._error_code(answer, description)
 
