@@ -41,7 +41,7 @@ def serve_app(running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFact
     """A function that serves app.py with the settings of a tenant (`on`), and those given on top."""
     running: list[RunningApp] = []
 
-    def serve_one(on: LocalTenant | None = None, **settings: str) -> RunningApp:
+    def serve_one(on: LocalTenant | None = None, /, **settings: str) -> RunningApp:
         running.append(serve(on or running_tenant, tmp_path_factory.mktemp("sessions"), settings))
         return running[-1]
 

@@ -199,7 +199,7 @@ def test_incomplete_metadata_is_refused_before_any_other_request(
 def test_another_tenant_than_b2c_tenant_id_is_refused(
     serve_app: ServeApp, lone_tenant: LocalTenant, fickle: Tenant
 ) -> None:
-    app = serve_app(on=lone_tenant, B2C_TENANT_ID=str(uuid.uuid4()))
+    app = serve_app(lone_tenant, B2C_TENANT_ID=str(uuid.uuid4()))
     with Browser(app.url, fickle) as browser:
         browser.get("/login", follow=False)
 
@@ -210,7 +210,7 @@ def test_another_tenant_than_b2c_tenant_id_is_refused(
 def test_without_b2c_tenant_id_the_metadata_says_which_tenant(
     serve_app: ServeApp, lone_tenant: LocalTenant, fickle: Tenant
 ) -> None:
-    app = serve_app(on=lone_tenant, B2C_TENANT_ID="")
+    app = serve_app(lone_tenant, B2C_TENANT_ID="")
     with Browser(app.url, fickle) as browser:
         browser.sign_in()
         assert_outcome(browser, SIGNED_IN)

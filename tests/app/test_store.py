@@ -146,7 +146,7 @@ def test_expired_records_go_away_at_a_bounded_cost(
     serve_app: ServeApp, tenant: Tenant, tmp_path: Path
 ) -> None:
     store = SqliteFile(tmp_path / "sessions")
-    app = serve_app(on=None, **store.settings)
+    app = serve_app(**store.settings)
     store.fill(500, seconds=-60)
     left = [500]
     with Browser(app.url, tenant) as browser:

@@ -74,7 +74,7 @@ def test_a_store_that_has_lost_its_table_takes_new_sign_ins(
     serve_app: ServeApp, tenant: Tenant, tmp_path: Path
 ) -> None:
     store = SqliteFile(tmp_path / "sessions")
-    app = serve_app(on=None, **store.settings)
+    app = serve_app(**store.settings)
     with Browser(app.url, tenant) as browser:
         browser.sign_in()
         store.run("DROP TABLE records")
@@ -254,7 +254,7 @@ def test_a_full_redis_refuses_new_sign_ins_and_keeps_the_others(
     serve_app: ServeApp, tenant: Tenant, redis_server: Redis
 ) -> None:
     store = RedisKeys(redis_server)
-    app = serve_app(on=None, **store.settings)
+    app = serve_app(**store.settings)
     with Browser(app.url, tenant) as user, Browser(app.url, tenant) as newcomer:
         user.sign_in()
         callback = newcomer.callback_url()

@@ -404,6 +404,8 @@ def test_a_full_disk_refuses_new_sign_ins_and_keeps_the_others(
     ):
         user.sign_in()
         callback = newcomer.callback_url()
+        with ThreadPoolExecutor(8) as pool:  # so that each worker has the store open
+            list(pool.map(lambda _: fetch(gunicorn.url, user.session_id), range(16)))
         with full_disk(gunicorn, Path(settings["SESSION_DIR"])):
             refused = newcomer.get(callback, follow=False)
             assert refused.status_code == 503
