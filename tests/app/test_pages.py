@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.tenant import Tenant
 
 
