@@ -45,7 +45,7 @@ def test_markup_in_a_claim_is_shown_and_not_obeyed(browser: Browser, tenant: Ten
     assert MARKUP not in browser.page.text
 
 
-def test_a_claim_that_nobody_knows_is_said_to_be_the_tenants_own(browser: Browser, tenant: Tenant) -> None:
+def test_an_unknown_claim_is_said_to_be_the_providers_own(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"extension_Level": "gold"}})
     browser.sign_in().get("/token_details")
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,13 +46,7 @@ def port_of(settings: dict[str, str]) -> int:
     return port
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("embedded", marks=pytest.mark.xdist_group("gunicorn-embedded")),
-        pytest.param("redis", marks=pytest.mark.xdist_group("gunicorn-redis")),
-    ],
-)
+@pytest.fixture(scope="module", params=["embedded", "redis"])
 def settings(
     request: pytest.FixtureRequest, running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
@@ -108,6 +101,11 @@ class Load:
         for user in users:
             user.result()
 
+    def go_on(self) -> None:
+        """Wait until the users have seen twenty more pages."""
+        before = self.seen["signed in"]
+        wait_until(lambda: self.seen["signed in"] >= before + 20, "the users see pages")
+
     def _browse(self, done: threading.Event) -> None:
         while not done.is_set():
             try:
@@ -126,26 +124,25 @@ def test_a_killed_worker_loses_its_own_requests_and_nothing_else(gunicorn: Gunic
     kills = 2
     with load.running():
         for _ in range(kills):
-            time.sleep(0.3)
+            load.go_on()
             before = gunicorn.children()
             os.kill(before[0], signal.SIGKILL)
             wait_until(lambda: before[0] not in gunicorn.children(), "the worker is gone")  # noqa: B023
             wait_until(lambda: len(gunicorn.children()) == 2, "a new worker is there")
-        time.sleep(0.3)
+        load.go_on()
 
     assert load.seen.pop("no answer", 0) <= 4 * kills
     assert set(load.seen) == {"signed in"}
-    assert load.seen["signed in"] > 50
 
 
 def test_a_reload_under_load_loses_nothing(gunicorn: Gunicorn, user: Browser) -> None:
     load = Load(gunicorn.url, user.session_id)
     before = gunicorn.children()
     with load.running():
-        time.sleep(0.2)
+        load.go_on()
         gunicorn.send(signal.SIGHUP)
         wait_until(lambda: new_workers(gunicorn, before), "both workers are new")
-        time.sleep(0.2)
+        load.go_on()
 
     assert set(load.seen) == {"signed in"}
     assert user.get("/call_downstream_api").status_code == 200
@@ -441,7 +438,7 @@ def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_pa
 
 @contextmanager
 def full_disk(gunicorn: Gunicorn, store: SqliteFile) -> Iterator[None]:
-    """Let no file that the workers write grow beyond the present size of the store's."""
+    """Let no file that the workers write grow beyond the present size of the store's largest."""
     largest = max(file.stat().st_size for file in store.file.parent.iterdir())
     for worker in gunicorn.children():
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -452,20 +449,31 @@ def full_disk(gunicorn: Gunicorn, store: SqliteFile) -> Iterator[None]:
             resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+def sign_in_until_refused(browser: Browser) -> requests.Response:
+    """The first answer that is no success. The store's smaller files may have room for a few sessions."""
+    for _ in range(20):
+        answer = browser.get(browser.callback_url(), follow=False)
+        if answer.status_code != 303:
+            return answer
+    raise AssertionError("no sign-in was refused")
+
+
 def test_a_full_disk_is_said_on_sign_in_and_hurts_nobody_who_is_signed_in(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path, tenant: Tenant
 ) -> None:
     settings, _ = as_deployed
-    with Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn:
-        store = SqliteFile(Path(settings["SESSION_DIR"]))
-        with Browser(gunicorn.url, tenant) as user, Browser(gunicorn.url, tenant) as newcomer:
-            user.sign_in()
-            callback = newcomer.callback_url()
-            with full_disk(gunicorn, store):
-                refused = newcomer.get(callback, follow=False)
-                assert refused.status_code == 503
-                assert "Location" not in refused.headers
-                assert user.signed_in_as() == "Ada Lovelace"
-                assert user.get("/call_downstream_api").status_code == 200
+    with (
+        Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn,
+        Browser(gunicorn.url, tenant) as user,
+        Browser(gunicorn.url, tenant) as newcomer,
+    ):
+        user.sign_in()
+        newcomer.callback_url()
+        with full_disk(gunicorn, SqliteFile(Path(settings["SESSION_DIR"]))):
+            refused = sign_in_until_refused(newcomer)
+            assert refused.status_code == 503
+            assert "Location" not in refused.headers
+            assert user.signed_in_as() == "Ada Lovelace"
+            assert user.get("/call_downstream_api").status_code == 200
 
-            assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"
+        assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"

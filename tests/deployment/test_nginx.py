@@ -31,10 +31,7 @@ SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
 SESSION = "__Host-signin_session"
 
 
-pytestmark = [
-    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
-    pytest.mark.xdist_group("nginx"),  # started once
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
 class Site:
