@@ -289,10 +289,13 @@ class Client:
             self._beginners[user_flow] = metadata, application
         return application
 
-    def _application(self, user_flow: str, cache: msal.TokenCache) -> msal.ConfidentialClientApplication:
+    def _application(
+        self, user_flow: str, cache: msal.TokenCache, *, without_scopes: Collection[str] = ()
+    ) -> msal.ConfidentialClientApplication:
         """A new MSAL application: its http_cache keeps refusals for 60 s, and would mix users up."""
         authority = self._authorities[user_flow]
         arguments = self.provider.msal_arguments(user_flow, authority.metadata)
+        arguments["exclude_scopes"] = sorted({*arguments.get("exclude_scopes", ()), *without_scopes})
         try:
             return msal.ConfidentialClientApplication(
                 self.client_id,
@@ -322,11 +325,15 @@ class Client:
     def _refresh(
         self, cache: TokenCache, account_id: str, scopes: Collection[str], claims_challenge: str | None
     ) -> dict[str, Any]:
-        application = self._application(SIGN_IN, cache)
+        wanted, withheld = set(scopes) - ADDED_BY_MSAL, set[str]()
+        if self.provider.refreshes_granted_scopes_only:
+            granted = cache.refresh_token_scopes()
+            wanted, withheld = wanted & granted or wanted, {"profile", "offline_access"} - granted
+        application = self._application(SIGN_IN, cache, without_scopes=withheld)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
             result: dict[str, Any] | None = application.acquire_token_silent_with_error(
-                sorted(set(scopes) - ADDED_BY_MSAL),
+                sorted(wanted),
                 account,
                 force_refresh=True,  # whether a cached token will do has been decided, by a stricter rule
                 claims_challenge=checked_claims(claims_challenge) if claims_challenge else None,

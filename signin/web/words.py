@@ -121,11 +121,10 @@ WORDS: Mapping[type[Exception], Words] = {
     oidc.SetupFault: _NOT_SET_UP,
     oidc.MetadataNotFound: replace(
         _NOT_SET_UP,
-        operator="The provider has no metadata at this address. Check the name of the tenant and, with "
-        "Azure AD B2C, of the user flow.",
+        operator="The provider has no metadata at this address. Check {authority}.",
     ),
     oidc.WrongTenant: replace(
-        _NOT_SET_UP, operator="The provider's metadata is for another tenant than B2C_TENANT_ID names."
+        _NOT_SET_UP, operator="The provider's metadata is for another tenant than {tenant} names."
     ),
     exceptions.FlowLost: Words(
         400,
@@ -319,7 +318,22 @@ def words_for(error: Exception, settings: Settings) -> Words:
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
     scope = " ".join(settings.scope)
-    return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
+    operator = words.operator.format(
+        redirect_uri=settings.redirect_uri,
+        scope=scope,
+        authority=_authority_settings(settings),
+        tenant="AUTHORITY" if settings.authority else "B2C_TENANT_ID",
+    )
+    return replace(words, operator=operator)
+
+
+def _authority_settings(settings: Settings) -> str:
+    """What in the settings tells the address of the metadata."""
+    if settings.oidc_authority:
+        return "OIDC_AUTHORITY: it is the issuer, exactly as the provider writes it"
+    if settings.authority:
+        return "the tenant in AUTHORITY"
+    return "the name of the tenant and of the user flow"
 
 
 @dataclass(frozen=True)
