@@ -18,18 +18,21 @@ from signin.web import (
     Cancelled,
     CompletedFlow,
     FlowLost,
+    InteractionRequired,
     PasswordForgotten,
     PendingFlow,
     ResponseRefused,
     SessionEnded,
     SignInApp,
     ask_first,
+    begin_interaction,
     begin_unasked,
     begin_user_flow,
     call_api,
     came_from_this_site,
     current_user,
     end_session,
+    forget_interaction,
     go_to,
     hints_from,
     local_path,
@@ -91,6 +94,10 @@ def callback() -> ResponseReturnValue:
         completed = app.client.complete(pending.user_flow, pending.auth_code_flow, request.args)
     except Cancelled:
         return cancelled(pending)
+    except InteractionRequired as error:
+        if not error.claims:
+            raise
+        return begin_interaction(error, pending.next_path)
     except PasswordForgotten:
         if not app.offers(RESET_PASSWORD):
             raise
@@ -108,6 +115,7 @@ def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnV
 
 def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     """The user pressed Cancel at the sign-in service."""
+    forget_interaction()
     # A page that requires sign-in would send the user straight back to the sign-in service.
     next_path = "/" if pending.user_flow == SIGN_IN or not current_user else pending.next_path
     return go_to(next_path, notice="cancelled")

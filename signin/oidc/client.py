@@ -159,7 +159,10 @@ class Client:
         cache = TokenCache()
         result = self._redeem(self._application(user_flow, cache), auth_code_flow, response["code"])
         if "error" in result:
-            raise self.error_from(result)
+            error = self.error_from(result)
+            if isinstance(error, InteractionRequired):
+                error.scopes = tuple(api_scopes(auth_code_flow["scope"]))
+            raise error
         # The ID token, before anything in it is believed.
         claims = check_id_token(result.get("id_token"), self.provider, authority, user_flow, self.client_id)
         if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:

@@ -84,18 +84,25 @@ def begin_unasked(
 def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
-    Raises InteractionFailed if that has just been done for the same reason.
+    Raises InteractionFailed if that has just been done for the same scopes, whatever the claims: an API may
+    ask for other claims each time.
     """
-    reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
     cookies = engine().cookies
+    reason = hashlib.sha256(" ".join(sorted(error.scopes)).encode()).hexdigest()[:16]
     if request.cookies.get(cookies.interaction) == reason:
-        forget_cookie(cookies.interaction)
+        forget_interaction()
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
         SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
     )
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
     return response
+
+
+def forget_interaction() -> None:
+    """Forget that the user was sent to the sign-in service for what a token needs: that has an outcome now."""
+    if engine().cookies.interaction in request.cookies:
+        forget_cookie(engine().cookies.interaction)
 
 
 def take_pending_flow() -> PendingFlow | None:
