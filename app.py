@@ -38,7 +38,9 @@ from signin.web import (
     local_path,
     page,
     people_only,
+    save_profile,
     serve,
+    show_profile,
     show_sign_in_page,
     sign_in_required,
     start_session,
@@ -155,6 +157,18 @@ if app.offers(EDIT_PROFILE):
         """Begin the profile editing user flow."""
         next_path = local_path(request.args.get("next"))
         return begin_user_flow(EDIT_PROFILE, next_path, hints=hints_from(request.args))
+
+elif settings.profile_scope:
+
+    @app.route("/edit_profile", methods=["GET", "POST"])
+    @sign_in_required(scopes=settings.profile_scope)
+    @people_only
+    def edit_profile() -> ResponseReturnValue:
+        """Let the user change the profile in Microsoft Graph."""
+        next_path = local_path(request.args.get("next"))
+        if request.method == "POST" and came_from_this_site():
+            return save_profile(next_path)
+        return show_profile(next_path, sent_from_elsewhere=request.method == "POST")
 
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:

@@ -20,6 +20,7 @@ from .api import ApiAnswer, access_token, call_api
 from .application import SignInApp, serve
 from .exceptions import AccountMismatch, FlowLost
 from .fetch_metadata import came_from_this_site
+from .graph_profile import save_profile, show_profile
 from .guards import (
     ask_first,
     people_only,
@@ -71,7 +72,9 @@ __all__ = [
     "local_path",
     "page",
     "people_only",
+    "save_profile",
     "serve",
+    "show_profile",
     "show_sign_in_page",
     "sign_in_required",
     "start_session",

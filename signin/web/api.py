@@ -142,7 +142,7 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
     try:
-        response = engine().api_http.request(method, url, body=content, headers=sent)
+        response = engine().api_http(url).request(method, url, body=content, headers=sent)
     except HttpOverloaded as error:
         raise TooBusy("too many calls to the web API are under way") from error
     except HttpError as error:

@@ -38,7 +38,7 @@ class SignInApp(Flask):
             provider_name=self.client.provider.name,
             has_api=bool(self.settings.endpoint),
             can_sign_up=self.offers(SIGN_UP),
-            can_edit_profile=self.offers(EDIT_PROFILE),
+            can_edit_profile=self.offers(EDIT_PROFILE) or bool(self.settings.profile_scope),
             can_reset_password=self.offers(RESET_PASSWORD),
         )
         add_cookie_guard(self, parts.cookies.prefix)

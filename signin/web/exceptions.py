@@ -25,6 +25,10 @@ class InteractionFailed(WebError):
     """The sign-in service was asked once to give the API what it wants, and the API still refuses."""
 
 
+class ProfileUnavailable(WebError):
+    """Microsoft Graph does not give the user's profile."""
+
+
 class Misdirected(WebError):
     """The request names another host than the configured one."""
 

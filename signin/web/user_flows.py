@@ -100,7 +100,7 @@ def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
 
 
 def forget_interaction() -> None:
-    """Forget that the user was sent to the sign-in service for what a token needs: that has an outcome now."""
+    """Forget that the user was sent to the sign-in service for what a token needs."""
     if engine().cookies.interaction in request.cookies:
         forget_cookie(engine().cookies.interaction)
 

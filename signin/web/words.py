@@ -25,6 +25,7 @@ NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
+    "profile_unchanged": Notice("Nothing has changed.", good=False),
     "password_changed": Notice("Your password has been changed, and you are signed in."),
     "cancelled": Notice("Cancelled. Nothing has changed.", good=False),
     "signed_out": Notice("You are signed out."),
@@ -151,6 +152,14 @@ WORDS: Mapping[type[Exception], Words] = {
         409,
         "That was another account",
         "You are still signed in with the account from before. To use the other account, sign out first.",
+        sign_in_again=False,
+    ),
+    exceptions.ProfileUnavailable: Words(
+        502,
+        "Your profile cannot be edited at the moment",
+        "Please try again in a minute. If it keeps happening, tell the people who run this site.",
+        "The log says what Microsoft Graph answered. After a 403, give the app registration the permission "
+        "in PROFILE_SCOPE. After no answer, check GRAPH_URL and the network.",
         sign_in_again=False,
     ),
     exceptions.Misdirected: Words(

@@ -1,4 +1,4 @@
-"""Conditional Access: what the token endpoint or the web API wants of a sign-in, the user is asked for once."""
+"""Conditional Access: what the token endpoint or the web API wants, the user is asked for once."""
 
 import base64
 import json
