@@ -18,7 +18,6 @@ from tests.helpers.tenant import Tenant
 
 JSON = "application/json"
 
-
 MARKUP = "<script>alert(1)</script>"
 
 
@@ -156,7 +155,7 @@ def odd_api() -> Iterator[str]:
         thread.join()
 
 
-def test_of_a_very_large_answer_the_beginning_is_shown(
+def test_the_beginning_of_a_very_large_answer_is_shown(
     serve_app: ServeApp, tenant: Tenant, odd_api: str
 ) -> None:
     with Browser(serve_app(ENDPOINT=f"{odd_api}/large").url, tenant) as browser:
@@ -166,7 +165,7 @@ def test_of_a_very_large_answer_the_beginning_is_shown(
 
 
 @pytest.mark.parametrize("path", ["/slow", "/dripping"])
-def test_an_api_that_takes_too_long_is_said_to_have_done_so(
+def test_an_api_that_takes_too_long_is_reported_as_such(
     serve_app: ServeApp, tenant: Tenant, odd_api: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     wait_at_most(monkeypatch, 0.4)
@@ -187,9 +186,7 @@ LARGE_JSON = {
 
 
 @pytest.mark.parametrize("body", LARGE_JSON.values(), ids=LARGE_JSON)
-def test_json_of_any_shape_makes_a_page_of_a_bearable_size(
-    browser: Browser, tenant: Tenant, body: str
-) -> None:
+def test_json_of_any_shape_makes_a_page_of_limited_size(browser: Browser, tenant: Tenant, body: str) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": 200, "body": body, "content_type": JSON})
 
@@ -219,7 +216,7 @@ def test_odd_json_of_the_web_api_is_a_page(browser: Browser, tenant: Tenant, bod
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(
+def test_an_api_that_asks_to_retry_later_is_not_waited_for(
     browser: Browser, tenant: Tenant, status: int
 ) -> None:
     browser.sign_in()
@@ -232,7 +229,7 @@ def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(
     assert len(tenant.seen("api")) == 1
 
 
-def test_an_access_token_goes_to_the_web_api_alone_and_never_on_with_a_redirect(
+def test_an_access_token_goes_to_the_api_only_and_follows_no_redirect(
     browser: Browser, tenant: Tenant
 ) -> None:
     browser.sign_in()

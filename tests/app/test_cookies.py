@@ -7,13 +7,7 @@ import requests
 
 from tests.app.conftest import Visit
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-    send_lines,
-    set_cookies,
-    with_query,
-)
+from tests.helpers.browser import Browser, greeted, send_lines, set_cookies, with_query
 from tests.helpers.tenant import Tenant
 
 
@@ -165,7 +159,7 @@ def test_a_flow_cookie_of_another_state_is_no_flow(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("order", ["theirs first", "ours first"])
-def test_a_tossed_session_cookie_shows_nobody_elses_session(
+def test_of_two_session_cookies_neither_is_trusted(
     browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str
 ) -> None:
     """Two session cookies mean that one was injected. Trust neither."""

@@ -18,7 +18,6 @@ from tests.helpers.tenant import Tenant
 
 MARKUP = """"><script>alert(1)</script><img src=x onerror=alert(1)>'{{7*7}}"""
 
-
 REFERENCE = "0f0e0d0c-1a2b-4c3d-8e9f-a0b1c2d3e4f5"
 
 
@@ -226,7 +225,7 @@ def test_an_error_text_of_the_token_endpoint_is_never_on_the_page(
 
 
 @pytest.mark.parametrize("state", [None, "", "x"], ids=["no state", "empty state", "unknown state"])
-def test_a_forgotten_password_out_of_the_blue_starts_no_reset(
+def test_a_forgotten_password_without_a_pending_sign_in_starts_no_reset(
     browser: Browser, tenant: Tenant, state: str | None
 ) -> None:
     url = with_query(
@@ -243,7 +242,7 @@ def test_a_forgotten_password_out_of_the_blue_starts_no_reset(
     assert tenant.seen("authorize") == []
 
 
-def test_forgotten_passwords_without_end_end_on_a_page(browser: Browser, tenant: Tenant) -> None:
+def test_endless_forgotten_passwords_end_on_a_page(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(authorize={"error": {"code": "AADB2C90118"}})
 
     browser.get("/login")

@@ -8,12 +8,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    send_lines,
-    with_query,
-)
+from tests.helpers.browser import Browser, parameters, send_lines, with_query
 from tests.helpers.engine import is_in_the_log
 from tests.helpers.processes import Program, answers, free_port
 from tests.helpers.tenant import Tenant
@@ -73,7 +68,7 @@ def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(
     assert len(lines) == 2
 
 
-def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_path_cannot_forge_a_line_of_the_log(
     shared_app: RunningApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     for host in ("evil.example", f"localhost:{shared_app.port}"):
@@ -83,7 +78,7 @@ def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
 
 
-def test_a_sub_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_sub_cannot_forge_a_line_of_the_log(
     browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
     tenant.misbehave(id_token={"set": {"sub": "x\r\nsigned in: user=admin"}})

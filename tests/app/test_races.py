@@ -111,9 +111,7 @@ def test_two_tabs_of_a_signed_in_user_can_finish_a_sign_in_at_the_same_moment(
     assert user.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_sign_in_of_another_user_never_takes_over_what_the_first_has_begun(
-    instances: Instances, tenant: Tenant
-) -> None:
+def test_a_sign_in_never_adopts_the_session_of_another_user(instances: Instances, tenant: Tenant) -> None:
     """Two tabs, two users: the later answer must not come back with the other's session."""
     bob = tenant.add_account("Bob")
     with Browser(instances.first.url, tenant) as browser, Browser(instances.first.url, tenant) as clean:
@@ -157,7 +155,7 @@ def test_sign_out_ends_the_session_of_a_sign_in_whose_answer_is_still_on_its_way
     assert session_records(instances.store) <= records
 
 
-def test_sign_out_ends_every_session_that_has_followed(
+def test_sign_out_with_an_old_cookie_ends_the_newest_session(
     instances: Instances, tenant: Tenant, elsewhere: RunningApp
 ) -> None:
     with Browser(instances.first.url, tenant) as browser:

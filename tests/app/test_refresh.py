@@ -7,10 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-)
+from tests.helpers.browser import Browser, assert_page
 from tests.helpers.engine import LEASE_SECONDS, wait_for_locks_at_most
 from tests.helpers.outcomes import state_of
 from tests.helpers.stores import Instances, User, visit
@@ -201,7 +198,7 @@ def test_the_newest_refresh_token_is_the_one_that_is_kept(instances: Instances, 
         assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(
+def test_a_refresh_whose_process_died_delays_others_until_its_lease_ends(
     instances: Instances, tenant: Tenant
 ) -> None:
     tenant.option(access_token_lifetime=300)
