@@ -108,7 +108,7 @@ ERRORS: Mapping[Reason, ErrorRow] = {
     ),
     Reason.NOT_ASSIGNED: (
         "AADSTS50105",
-        "interaction_required",
+        "access_denied",
         "Your administrator has configured the application '{client_id}' to block users unless they are "
         "specifically granted ('assigned') access to the application.",
     ),

@@ -18,7 +18,7 @@ from .fetch_metadata import came_from_elsewhere, is_prefetch, is_script
 from .responses import local_path, page, requested_path
 from .session import require_session_store
 from .user import current_user
-from .user_flows import begin_interaction, begin_unasked
+from .user_flows import begin_interaction, begin_unasked, forget_interaction
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -44,13 +44,16 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
             try:
                 if wanted:
                     access_token(wanted)
-                return view(*args, **kwargs)
+                response = view(*args, **kwargs)
             except InteractionRequired as error:
                 log_failure(error)
                 return _sign_in_first() if is_script() else begin_interaction(error, _path_to_return_to())
             except SignInRequired as error:
                 log_failure(error)
                 return _sign_in_first()
+            if wanted:
+                forget_interaction()
+            return response
 
         return guarded  # type: ignore[return-value]
 

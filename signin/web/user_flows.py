@@ -68,14 +68,22 @@ def begin_user_flow(
 
 
 def begin_unasked(
-    user_flow: str, next_path: str, notice: str = "signed_in", *, hints: Mapping[str, str] | None = None
+    user_flow: str,
+    next_path: str,
+    notice: str = "signed_in",
+    *,
+    hints: Mapping[str, str] | None = None,
+    scopes: Collection[str] | None = None,
+    claims_challenge: str | None = None,
 ) -> Response:
     """Begin a user flow without a click. Raises SignInLoop when this happens again and again."""
     tries_so_far = request.cookies.get(engine().cookies.tries, "")
     tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
     if tries >= MOST_UNASKED:
         raise SignInLoop(f"{tries} user flows begun within a minute")
-    response = begin_user_flow(user_flow, next_path, notice, hints=hints)
+    response = begin_user_flow(
+        user_flow, next_path, notice, hints=hints, scopes=scopes, claims_challenge=claims_challenge
+    )
     cookies = engine().cookies
     response.set_cookie(cookies.tries, str(tries + 1), max_age=60, **cookies.attributes)
     return response
@@ -86,16 +94,22 @@ def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
 
     Raises InteractionFailed if that has just been done for the same reason.
     """
-    reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
+    reason = hashlib.sha256((error.claims or " ".join(error.scopes)).encode()).hexdigest()[:16]
     cookies = engine().cookies
     if request.cookies.get(cookies.interaction) == reason:
         forget_cookie(cookies.interaction)
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
-    response = begin_user_flow(
+    response = begin_unasked(
         SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
     )
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
     return response
+
+
+def forget_interaction() -> None:
+    """The user has what the token needed. The same may be asked for again."""
+    if engine().cookies.interaction in request.cookies:
+        forget_cookie(engine().cookies.interaction)
 
 
 def take_pending_flow() -> PendingFlow | None:

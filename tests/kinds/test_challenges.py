@@ -136,3 +136,12 @@ def test_scope_that_needs_an_administrator(kind: str, serve_kind: ServeKind, ten
         browser.sign_in()
         assert browser.page.url.startswith(tenant.url)
         assert "AADSTS90094: " in browser.page.text
+
+
+@pytest.mark.parametrize("kind", [ENTRA_ID])
+def test_same_challenge_is_met_again_at_the_next_sign_in(browser: Browser, tenant: Tenant) -> None:
+    tenant.option(token_challenge=True)
+    browser.sign_in(start=API).post("/logout")
+    browser.sign_in(start=API)
+    assert browser.page.status_code == 200
+    assert requested_contexts(tenant) == [set(), {"capolids"}] * 2

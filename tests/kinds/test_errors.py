@@ -24,7 +24,7 @@ def text_of(browser: Browser) -> str:
 @pytest.mark.parametrize(
     ("code", "status", "words"),
     [
-        ("AADSTS50105", 401, "Assign the user to the application"),
+        ("AADSTS50105", 403, "Assign the user to the application"),
         ("AADSTS53003", 403, "Your organization's rules do not allow this sign-in."),
         ("AADSTS50057", 403, "This account is disabled."),
         ("AADSTS500208", 403, "The tenant does not accept this type of account."),
