@@ -28,6 +28,8 @@ class TenantState:
         self.first_account = self.accounts.add(
             Account(FIRST_EMAIL, FIRST_PASSWORD, "Ada Example", "Ada", "Example", "Bristol")
         )
+        self.example_accounts = [self.first_account]
+        self.example_accounts += [self.accounts.add(account) for account in self.authority.more_accounts()]
         self.mailbox, self.email_proofs = Mailbox(self.clock, announce), EmailProofs()
         self.sessions = Sessions(self.clock, self.accounts)
         self.codes = Tickets(self.clock, CODE_LENGTH)

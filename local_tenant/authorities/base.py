@@ -131,6 +131,10 @@ class Authority:
         self.guid, self.origins, self.app, self.apis = guid, Origins(), app, tuple[WebApi, ...]()
         self._options, self._clock = options, clock
 
+    def more_accounts(self) -> list[Account]:
+        """Accounts that are there from the start, besides the first one."""
+        return []
+
     # --- URLs, metadata, settings
 
     def find_address(

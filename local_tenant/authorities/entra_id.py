@@ -3,6 +3,7 @@
 Source: Microsoft Learn, "Access tokens in the Microsoft identity platform", "Validate the issuer".
 """
 
+from ..model.accounts import Account
 from ..model.grants import Grant
 from ..model.registrations import UserFlow
 from ..model.signing import KeyRing, SigningKey
@@ -11,6 +12,8 @@ from .microsoft import PERSONAL_TENANT, Microsoft
 
 TEMPLATE = "{tenantid}"
 MANY_TENANTS = ("organizations", "common", "consumers")
+OTHER_TENANT = "0b0b0b0b-2222-4222-8222-222222222222"  # of another organization
+PASSWORD = "Try-it-0ut"
 
 
 class EntraID(Microsoft):
@@ -50,6 +53,12 @@ class EntraIDManyTenants(EntraID):
 
     Each account signs in to its home tenant, whichever that is.
     """
+
+    def more_accounts(self) -> list[Account]:
+        return [
+            Account("grace@fabrikam.example", PASSWORD, "Grace Fabrikam", tenant=OTHER_TENANT),
+            Account("alan@outlook.example", PASSWORD, "Alan Personal", tenant=PERSONAL_TENANT),
+        ]
 
     def check_app(self, address: Address) -> None:
         """The app can be used at each address."""
