@@ -96,14 +96,14 @@ def callback() -> ResponseReturnValue:
         completed = app.client.complete(pending.user_flow, pending.auth_code_flow, request.args)
     except Cancelled:
         return cancelled(pending)
-    except InteractionRequired as error:
-        if not error.claims:
-            raise
-        return begin_interaction(error, pending.next_path)
     except PasswordForgotten:
         if not app.offers(RESET_PASSWORD):
             raise
         return begin_unasked(RESET_PASSWORD, pending.next_path, "password_changed", hints=pending.hints)
+    except InteractionRequired as error:
+        if not error.claims:
+            raise
+        return begin_interaction(error, pending.next_path)
 
     # What this user flow was for.
     return ON_RETURN[pending.user_flow](completed, pending)

@@ -68,14 +68,22 @@ def begin_user_flow(
 
 
 def begin_unasked(
-    user_flow: str, next_path: str, notice: str = "signed_in", *, hints: Mapping[str, str] | None = None
+    user_flow: str,
+    next_path: str,
+    notice: str = "signed_in",
+    *,
+    hints: Mapping[str, str] | None = None,
+    scopes: Collection[str] | None = None,
+    claims_challenge: str | None = None,
 ) -> Response:
     """Begin a user flow without a click. Raises SignInLoop when this happens again and again."""
     tries_so_far = request.cookies.get(engine().cookies.tries, "")
     tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
     if tries >= MOST_UNASKED:
         raise SignInLoop(f"{tries} user flows begun within a minute")
-    response = begin_user_flow(user_flow, next_path, notice, hints=hints)
+    response = begin_user_flow(
+        user_flow, next_path, notice, hints=hints, scopes=scopes, claims_challenge=claims_challenge
+    )
     cookies = engine().cookies
     response.set_cookie(cookies.tries, str(tries + 1), max_age=60, **cookies.attributes)
     return response
@@ -92,7 +100,7 @@ def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
     if request.cookies.get(cookies.interaction) == reason:
         forget_interaction()
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
-    response = begin_user_flow(
+    response = begin_unasked(
         SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
     )
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)

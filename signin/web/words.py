@@ -89,8 +89,8 @@ WORDS: Mapping[type[Exception], Words] = {
     ),
     oidc.TokenRefused: Words(
         advice="The response of the sign-in service could not be verified, so you were not signed in.",
-        operator="The log says which check failed. Usual causes: this machine's clock, B2C_TENANT_ID, "
-        "or the token settings of the user flow.",
+        operator="The log says which check failed. Usual causes: this machine's clock, or AUTHORITY; with "
+        "Azure AD B2C, B2C_TENANT_ID or the token settings of the user flow.",
     ),
     oidc.SignInRequired: Words(
         401, "Please sign in again", "Your sign-in has expired. Sign in again to continue where you were."

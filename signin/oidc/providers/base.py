@@ -60,6 +60,7 @@ class Provider:
     requires_end_session_endpoint = False
     has_user_flows = False  # whether each user flow has metadata of its own, and a name in the tenant
     refreshes_granted_scopes_only = False  # RFC 6749 section 6
+    backdating = 0  # seconds by which the `iat` of ID tokens lies in the past
     has_userinfo = False  # whether to ask the userinfo endpoint for a name that the ID token lacks
     client_capabilities: tuple[str, ...] = ()  # for MSAL; "CP1": the app handles claims challenges
 

@@ -71,7 +71,6 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS7000218": SetupFault,  # no credential
         "AADSTS7000222": SetupFault,  # client secret expired
         "AADSTS9001023": SetupFault,  # grant not allowed on /common
-        "AADSTS9002313": SetupFault,  # malformed request
     }
 )
 
@@ -92,6 +91,9 @@ class Microsoft(Provider):
     )
     requires_nbf = True
     requires_end_session_endpoint = True
+    backdating = (
+        300  # from iat to exp it is 65 minutes in the samples of "ID tokens in the identity platform"
+    )
 
     def tenant_of(self, issuer: str) -> str | None:
         """The tenant id that an issuer of this kind names, in lower case."""
