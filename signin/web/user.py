@@ -48,7 +48,8 @@ def find_user() -> User:
     """The user of this request, without the proxy that `current_user` is."""
     user: User | None = g.get("user")
     if user is None:
-        user = User(session["user_id"], session["claims"], session["started"]) if session else NOBODY
+        data = dict(session)
+        user = User(data["user_id"], data["claims"], data["started"]) if "user_id" in data else NOBODY
         g.user = user
     return user
 
