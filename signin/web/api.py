@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flask import g
 
@@ -84,7 +85,7 @@ class ApiAnswer:
     def body(self) -> str:
         return self._readable[1]
 
-    @property
+    @cached_property
     def _readable(self) -> tuple[str, str]:
         text = self.response.text.removeprefix("\ufeff") if self.response else ""
         if not text.strip():

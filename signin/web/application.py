@@ -16,7 +16,7 @@ from .errors import add_error_pages
 from .responses import add_response_rules
 from .session import SessionInterface
 from .startup import prepare, require_gunicorn_config
-from .user import current_user
+from .user import User, find_user
 
 
 class SignInApp(Flask):
@@ -31,16 +31,17 @@ class SignInApp(Flask):
         parts = prepare()
         self.extensions["signin"] = parts
         self.settings, self.client = parts.settings, parts.client
+        self._url_scheme = urlsplit(self.settings.origin).scheme
         self.config.update(SECRET_KEY=self.settings.secret_key, SESSION_COOKIE_NAME=parts.cookies.session)
-        self.session_interface = SessionInterface(self)
+        self.session_interface = SessionInterface(self, parts)
         self.jinja_env.globals.update(
-            current_user=current_user,
             provider_name=self.client.provider.name,
             has_api=bool(self.settings.endpoint),
             can_sign_up=self.offers(SIGN_UP),
             can_edit_profile=self.offers(EDIT_PROFILE),
             can_reset_password=self.offers(RESET_PASSWORD),
         )
+        self.context_processor(_user_for_templates)
         add_cookie_guard(self, parts.cookies.prefix)
         add_response_rules(self, parts)
         add_error_pages(self)
@@ -54,11 +55,14 @@ class SignInApp(Flask):
         """Build every URL for the configured host, whatever host the request names."""
         if request is None:
             return super().create_url_adapter(request)
-        return self.url_map.bind(
+        return MapAdapter(
+            self.url_map,
             self.settings.host,
-            url_scheme=urlsplit(self.settings.origin).scheme,
-            default_method=request.method,
+            script_name="/",
+            subdomain="",
+            url_scheme=self._url_scheme,
             path_info=request.path,
+            default_method=request.method,
             query_args=request.environ.get("QUERY_STRING", ""),
         )
 
@@ -73,6 +77,11 @@ def serve(app: SignInApp) -> None:
     default_port = 443 if app.settings.https else 80
     ssl_context = "adhoc" if app.settings.https else None
     app.run(origin.hostname, origin.port or default_port, ssl_context=ssl_context)
+
+
+def _user_for_templates() -> dict[str, User]:
+    """`current_user` in templates, which ask for it many times: the user, not the proxy that views use."""
+    return {"current_user": find_user()}
 
 
 def _set_up_logging() -> None:

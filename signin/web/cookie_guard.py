@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_HEADER = 16_000  # characters; our own cookies take up to about 9,000
 MOST_NAMES = 50  # cookies of ours that a response can remove
+BLANKS = re.compile(r"[ \t]+")
 REFUSED = "signin.refused_cookie_names"
 
 
@@ -33,7 +34,7 @@ class CookieGuard:
             environ[REFUSED] = self._our_names(header)
             del environ["HTTP_COOKIE"]
         elif header:
-            environ["HTTP_COOKIE"] = re.sub(r"[ \t]+", " ", header)
+            environ["HTTP_COOKIE"] = BLANKS.sub(" ", header)
         return self._wsgi_app(environ, start_response)
 
     def _our_names(self, header: str) -> list[str]:
