@@ -292,21 +292,11 @@ class Client:
     def _application(self, user_flow: str, cache: msal.TokenCache) -> msal.ConfidentialClientApplication:
         """A new MSAL application: its http_cache keeps refusals for 60 s, and would mix users up."""
         authority = self._authorities[user_flow]
-<<<<<<< HEAD
-        return msal.ConfidentialClientApplication(
-            self.client_id,
-            client_credential=self.credential.client_credential,
-            token_cache=cache,
-            http_client=Transport(authority, self.http),
-            instance_discovery=False,  # the authority is configured, and own domains are unknown to Microsoft
-            **self.provider.msal_arguments(user_flow, authority.metadata),
-        )
-=======
         arguments = self.provider.msal_arguments(user_flow, authority.metadata)
         try:
             return msal.ConfidentialClientApplication(
                 self.client_id,
-                client_credential=self._credential.client_credential,
+                client_credential=self.credential.client_credential,
                 token_cache=cache,
                 http_client=Transport(authority, self.http),
                 instance_discovery=False,  # the authority is configured; Microsoft does not know own domains
@@ -316,7 +306,6 @@ class Client:
             raise SetupFault(
                 f"MSAL cannot use the metadata: {short(error)}", url=authority.metadata_url
             ) from error
->>>>>>> oidc
 
     def _redeem(
         self, application: msal.ConfidentialClientApplication, flow: Mapping[str, Any], code: str
