@@ -77,8 +77,9 @@ def ask_first(view: View) -> View:
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         if came_from_elsewhere():
-            next_path = local_path(request.args.get("next"))
-            uri = url_for(str(request.endpoint), next=next_path, **checked_hints(request.args))
+            parameters: dict[str, Any] = {"next": local_path(request.args.get("next"))}
+            parameters |= checked_hints(request.args)
+            uri = url_for(str(request.endpoint), **parameters)
             return page("continue.html", uri=uri, is_sign_in=request.endpoint == "login")
         return view(*args, **kwargs)
 

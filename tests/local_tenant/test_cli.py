@@ -304,7 +304,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once() -> None:
 
 @POSIX
 def test_ctrl_c_during_the_imports_is_quiet(tmp_path: Path) -> None:
-    # A package that nothing but the tenant imports. Python itself may import others as it starts (certifi,
+    # A package that only the tenant imports. Python itself may import others as it starts (certifi,
     # by a .pth file of the system), and the tenant cannot handle a signal before it runs.
     slow = "import time; print('importing', flush=True); time.sleep(60)"
     (tmp_path / "cheroot.py").write_text(slow)

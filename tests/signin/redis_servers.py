@@ -10,7 +10,8 @@ from subprocess import run
 
 import redis
 
-from tests.processes import Program, program, wait_until
+from tests.helpers.processes import Program, program
+from tests.helpers.waiting import wait_until
 
 CLUSTER_NODES = 6
 

@@ -17,7 +17,7 @@ import time_machine
 
 from signin.sessions import Store, StoreError, StoreUnusable, open_store
 from signin.sessions.records import Records
-from tests.processes import ROOT, program
+from tests.helpers.processes import ROOT, program
 from tests.signin.test_records import SEAL, records_on, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither these rights nor fork")
