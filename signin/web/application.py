@@ -11,8 +11,8 @@ from werkzeug.routing import MapAdapter
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
-from .cookie_guard import add_cookie_guard
 from .errors import add_error_pages
+from .header_guard import add_header_guard
 from .responses import add_response_rules
 from .session import SessionInterface
 from .startup import prepare, require_gunicorn_config
@@ -41,7 +41,7 @@ class SignInApp(Flask):
             can_edit_profile=self.offers(EDIT_PROFILE),
             can_reset_password=self.offers(RESET_PASSWORD),
         )
-        add_cookie_guard(self, parts.cookies.prefix)
+        add_header_guard(self, parts.cookies.prefix)
         add_response_rules(self, parts)
         add_error_pages(self)
         _set_up_logging()
