@@ -21,6 +21,7 @@ from .visitor import Visitor
 
 THREADS = 32
 OTHER_VISITORS = 20
+WARMING_UP = 8  # at once; a worker that knows nothing of the tenant yet lets 12 requests wait for it
 ATTACK_SECONDS = 5
 BURST_EVERY = 0.25  # seconds, or later if the burst before is still being answered
 GIVE_UP = 20  # seconds for one answer
@@ -58,7 +59,7 @@ def start_app(rig: Rig, name: str, stores: dict[str, str]) -> AppServer:
 
 def warm_up(server: AppServer) -> None:
     """Let both workers fetch what they need from the tenant."""
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(WARMING_UP) as pool:
         list(pool.map(lambda _: Visitor(server.url, keep_alive=False).sign_in(), range(16)))
 
 

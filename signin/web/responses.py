@@ -74,7 +74,7 @@ def requested_path() -> str:
 def add_response_rules(app: Flask, parts: Engine) -> None:
     """Answer to one host only, and add the security headers to every response of `app`."""
     app.before_request(_only_our_host)
-    headers = _security_headers(parts)
+    headers = security_headers(parts)
     page_headers = headers | {"Cache-Control": "no-store", "Vary": "Cookie"}
 
     @app.after_request
@@ -84,7 +84,8 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
         return response
 
 
-def _security_headers(parts: Engine) -> dict[str, str]:
+def security_headers(parts: Engine) -> dict[str, str]:
+    """The headers of every response, also of those that gunicorn.conf.py writes."""
     # Signing out submits a form, and the response redirects to the sign-in service.
     form_action = " ".join(["'self'", *parts.client.provider.browser_origins])
     policy = CONTENT_SECURITY_POLICY | {"form-action": form_action}
