@@ -60,6 +60,8 @@ def write_error(sock: Any, status: int, reason: str, message: str) -> None:
         "Content-Length": str(len(page)),
         "Cache-Control": "no-store",
     }
+    if status == 431:  # cookies of the whole domain fill the header, and the app cannot remove its own
+        headers["Clear-Site-Data"] = '"cookies"'
     head = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
     util.write_nonblock(sock, "\r\n".join([*head, "", page]).encode("latin-1"))
 
