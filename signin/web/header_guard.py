@@ -42,13 +42,13 @@ class HeaderGuard:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> object:
         cookies = environ.pop("HTTP_COOKIE", "")
+        for name in [name for name, value in environ.items() if _is_too_large(name, value)]:
+            environ[HEADER_TOO_LARGE] = name
+            del environ[name]
         if len(cookies) > LARGEST_COOKIES:
             environ[COOKIES_TOO_LARGE] = self._look_through(cookies)
         elif cookies:
             environ["HTTP_COOKIE"] = re.sub(r"[ \t]+", " ", cookies)
-        for name in [name for name, value in environ.items() if _is_too_large(name, value)]:
-            environ[HEADER_TOO_LARGE] = name
-            del environ[name]
         return self._wsgi_app(environ, start_response)
 
     def _look_through(self, cookies: str) -> TooManyCookies:
