@@ -212,7 +212,9 @@ def _translated(error: Exception, deadline: float) -> HttpError:
     detail = f"{type(cause).__name__}: {str(cause)[:200]!r}"
     if isinstance(cause, NameResolutionError):
         return HttpNameNotResolved(detail)
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+    # urllib3 derives NewConnectionError, a connection that was refused, from its timeouts.
+    timed_out = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
+    if timed_out and not isinstance(cause, NewConnectionError):
         return HttpTimeout(f"no whole answer within {deadline:g} seconds: {detail}")
     return HttpError(detail)
 

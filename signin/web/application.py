@@ -81,11 +81,12 @@ def _set_up_logging() -> None:
     log.setLevel(logging.INFO)
     if not has_level_handler(log):
         log.addHandler(default_handler)
-    logging.getLogger("werkzeug").addFilter(_without_query)
+    for name in ("werkzeug", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_without_query)
 
 
 def _without_query(line: logging.LogRecord) -> bool:
-    """Cut the query from the development server's log lines: the callback's query holds the code."""
+    """Cut queries from log lines: the callback's holds the code, and ENDPOINT's may hold a key."""
     if isinstance(line.args, tuple):
         line.args = tuple(_cut_query(part) for part in line.args)
     return True
