@@ -320,7 +320,7 @@ def start(folders, barrier, failures):
             failures.put(repr(error))
 
 fork = multiprocessing.get_context("fork")
-folders = [tempfile.mkdtemp(dir=sys.argv[1]) for _ in range(30)]
+folders = [tempfile.mkdtemp(dir=sys.argv[1]) for _ in range(12)]
 barrier, failures = fork.Barrier(6), fork.SimpleQueue()
 workers = [fork.Process(target=start, args=(folders, barrier, failures)) for _ in range(6)]
 for worker in workers:
@@ -341,7 +341,7 @@ def test_workers_that_start_together_on_an_empty_folder_all_start(
     started = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
 
     assert (started.returncode, started.stdout, started.stderr) == (0, "", "")
-    assert len(list(tmp_path.glob("*/sessions/*.sqlite3"))) == 30
+    assert len(list(tmp_path.glob("*/sessions/*.sqlite3"))) == 12
 
 
 def test_a_folder_that_cannot_be_used_ends_gunicorn_with_a_clear_line(

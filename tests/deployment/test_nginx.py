@@ -146,13 +146,6 @@ def test_every_cookie_is_for_this_host_and_https_alone(site: Site, browser: Brow
         assert not any(attribute.lower().startswith("domain") for attribute in attributes)
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/nowhere", "/static/style.css", "/getAToken", "/healthz"])
-def test_every_answer_asks_for_https(site: Site, path: str) -> None:
-    policy = site.get(path).headers["Strict-Transport-Security"]
-
-    assert int(re.sub(r"max-age=(\d+).*", r"\1", policy)) >= 365 * 24 * 3600
-
-
 def test_plain_http_leads_to_https(site: Site) -> None:
     page = requests.get(
         f"http://127.0.0.1:{site.plain_port}/login?next=/",
