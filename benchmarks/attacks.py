@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 from .attack_list import ATTACKS, Attack, MakeRequest, cookie_header
 from .figures import duration, percentile, say, table_head, table_row
@@ -42,7 +43,8 @@ def run_attack(rig: Rig, attack: Attack, stores: dict[str, str], cookies: list[s
     rig.slow_down(**attack.slow)
     rig.drip(attack.drip)
     try:
-        with Others(server.url, cookies) as others:
+        redis = rig.hanging_redis() if attack.stop_redis and "REDIS_URL" in stores else nullcontext()
+        with redis, Others(server.url, cookies) as others:
             answers = send_bursts(server, attack.at_once, make_request)
     finally:
         rig.slow_down()

@@ -60,6 +60,7 @@ class _Gate:
         if self._hangs:
             return self._try_alone(call)
         if not self._slots.acquire(timeout=SLOT_PATIENCE):
+            self._hangs = True  # until one of the calls in the slots succeeds
             raise StoreError("too many calls wait for the session store")
         try:
             return self._watched(call)
