@@ -18,10 +18,7 @@ import requests
 from tests.deployment.conftest import Site
 from tests.helpers.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
-    pytest.mark.xdist_group("nginx"),  # started once
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 SECURITY_HEADERS = (
     "Content-Security-Policy",
