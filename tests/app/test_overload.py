@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 import requests
@@ -103,9 +104,7 @@ def test_refreshes_of_many_sessions_beyond_the_slots_are_told_at_once(
     several = users(SLOTS + 3)
     headers = [user.cookie_header for user in several]
     with held(tenant, "token"):
-        crowd = Crowd(
-            [lambda cookies=cookies: get(app, "/call_downstream_api", cookies) for cookies in headers], SLOTS
-        )
+        crowd = Crowd([partial(get, app, "/call_downstream_api", cookies) for cookies in headers], SLOTS)
         assert_told_at_once(crowd.answered(), 3)
         assert_others_are_served(app, several[0])
 
@@ -138,7 +137,7 @@ def test_api_calls_and_refreshes_together_leave_room_for_pages(
         calls = Crowd([lambda: get(app, "/call_downstream_api", calling)] * (SLOTS + 2), SLOTS)
         with held(tenant, "token"):
             refreshes = Crowd(
-                [lambda cookies=cookies: get(app, "/call_downstream_api", cookies) for cookies in refreshing],
+                [partial(get, app, "/call_downstream_api", cookies) for cookies in refreshing],
                 SLOTS,
             )
             assert_told_at_once([*calls.answered(), *refreshes.answered()], 4)
@@ -156,7 +155,7 @@ def test_junk_callbacks_beyond_the_slots_are_told_at_once(
     with held(tenant, "token"):
         crowd = Crowd(
             [
-                lambda code=code: get(app, f"/getAToken?state={state}&code=junk{code}", cookies)
+                partial(get, app, f"/getAToken?state={state}&code=junk{code}", cookies)
                 for code in range(SLOTS + 3)
             ],
             SLOTS,

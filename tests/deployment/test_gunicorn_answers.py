@@ -41,8 +41,14 @@ def test_a_request_that_gunicorn_refuses_gets_the_security_headers(gunicorn: Gun
     answered, headers, body = send_lines(gunicorn.port, *lines)
     _, of_a_page, _ = send_lines(gunicorn.port, "GET / HTTP/1.1", "Host: app.example")
 
-    names = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy")
-    names += ("Strict-Transport-Security", "Cross-Origin-Opener-Policy", "Cache-Control")
+    names = [
+        "Content-Security-Policy",
+        "X-Content-Type-Options",
+        "Referrer-Policy",
+        "Strict-Transport-Security",
+        "Cross-Origin-Opener-Policy",
+        "Cache-Control",
+    ]
     assert answered == status
     assert {name: headers[name] for name in names} == {name: of_a_page[name] for name in names}
     assert len(body) == int(headers["Content-Length"])
