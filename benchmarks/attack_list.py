@@ -28,7 +28,7 @@ class Attack:
     prepare: Callable[[AppServer], MakeRequest]
     slow: dict[str, float] = field(default_factory=dict)  # seconds by endpoint of the stand-in
     drip: str = ""  # a way of stand_in/dripping.py in which the API answers
-    stop_redis: bool = False  # Redis hangs meanwhile, if the app uses it
+    stop_redis: bool = False  # Redis hangs meanwhile
     cold: bool = False  # the app has just started and has no metadata yet
 
 

@@ -43,7 +43,7 @@ def run_attack(rig: Rig, attack: Attack, stores: dict[str, str], cookies: list[s
     rig.slow_down(**attack.slow)
     rig.drip(attack.drip)
     try:
-        redis = rig.hanging_redis() if attack.stop_redis and "REDIS_URL" in stores else nullcontext()
+        redis = rig.hanging_redis() if attack.stop_redis else nullcontext()
         with redis, Others(server.url, cookies) as others:
             answers = send_bursts(server, attack.at_once, make_request)
     finally:
@@ -115,7 +115,7 @@ def run_attacks(rig: Rig, store: str, only: str) -> None:
     cookies = [cookie_header(visitor) for visitor in visitors]
     print(f"Store: {store}\n\n{table_head(COLUMNS)}", flush=True)
     for attack in ATTACKS:
-        if only in attack.name:
+        if only in attack.name and (store == "redis" or not attack.stop_redis):
             print(table_row(run_attack(rig, attack, stores, cookies)), flush=True)
 
 
