@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
-from flask import jsonify, request, url_for
+from flask import g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 
@@ -45,15 +45,15 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
                 if wanted:
                     access_token(wanted)
                 response = view(*args, **kwargs)
+                if "access_tokens" in g:
+                    forget_interaction()
+                return response
             except InteractionRequired as error:
                 log_failure(error)
                 return _sign_in_first() if is_script() else begin_interaction(error, _path_to_return_to())
             except SignInRequired as error:
                 log_failure(error)
                 return _sign_in_first()
-            if wanted:
-                forget_interaction()
-            return response
 
         return guarded  # type: ignore[return-value]
 
