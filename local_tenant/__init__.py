@@ -1,4 +1,4 @@
-"""A stand-in for an Azure AD B2C tenant and a protected web API, for development and tests only."""
+"""A stand-in for a Microsoft tenant and a protected web API, for development and tests only."""
 
 from typing import TYPE_CHECKING
 

@@ -19,6 +19,7 @@ from .server import PortTaken
 from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
 
 DEFAULT_APP_PORT = 5000
+LOGOUT_PATH = "/frontchannel_logout"  # of the app
 # How flask and gunicorn are told their port. The redirect URI has to name the same one.
 PORT_OPTION = re.compile(r"(?:--port[ =]|-p ?)(\d{1,5})|(?:--bind[ =]|-b ?)\S*:(\d{1,5})")
 LARGEST_PORT = 65535
@@ -34,7 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     port = app_port(options.command, os.environ)
     redirect_uri = from_environment("REDIRECT_URI") or f"http://localhost:{port}/getAToken"
     try:
-        with LocalTenant(options.port, registered(redirect_uri), announce=say, kind=options.kind) as tenant:
+        origin = app_origin(redirect_uri)
+        tenant = LocalTenant(
+            options.port,
+            [redirect_uri, f"{origin}/"] if origin else [redirect_uri],  # and where sign-out leads back to
+            announce=say,
+            kind=options.kind,
+            logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+        )
+        with tenant:
             return serve(tenant, options.command, signals, open_app=options.open)
     except PortTaken as taken:
         say(
@@ -96,12 +105,6 @@ def app_origin(redirect_uri: str) -> str | None:
     except ValueError:
         return None
     return f"{uri.scheme}://{uri.netloc}" if is_web_address else None
-
-
-def registered(redirect_uri: str) -> list[str]:
-    """The redirect URIs to register: the app's own, and the page that it returns to after sign-out."""
-    origin = app_origin(redirect_uri)
-    return [redirect_uri, f"{origin}/"] if origin else [redirect_uri]
 
 
 def serve(tenant: LocalTenant, command: list[str], signals: Signals, *, open_app: bool) -> int:

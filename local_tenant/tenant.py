@@ -53,7 +53,8 @@ OTHER_AUTHORITIES = (
 class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken.
 
-    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id".
+    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
+    front-channel sign-out, which B2C does not have.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
@@ -68,10 +69,12 @@ class LocalTenant:
         redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
         announce: Callable[[str], None] = lambda line: None,
         kind: str = DEFAULT_KIND,
+        logout_url: str = "",
     ):
         self.kind = kind
         self._port = port
         self._tenant = TenantState(kind, redirect_uris, announce)
+        self._tenant.app.logout_url = logout_url
         self._secret_key = secrets.token_urlsafe(48)
         self._running = ExitStack()
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
-from flask import jsonify, request, url_for
+from flask import g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 
@@ -45,6 +45,9 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
                 if wanted:
                     access_token(wanted)
                 response = view(*args, **kwargs)
+                if "access_tokens" in g:
+                    forget_interaction()
+                return response
             except InteractionRequired as error:
                 log_failure(error)
                 if is_script() or came_from_elsewhere():
@@ -53,9 +56,6 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
             except SignInRequired as error:
                 log_failure(error)
                 return _sign_in_first()
-            if wanted:
-                forget_interaction()
-            return response
 
         return guarded  # type: ignore[return-value]
 
