@@ -52,16 +52,16 @@ class OidcProvider(Program):
 
     def settings_for(self, app_url: str, **metadata: object) -> dict[str, str]:
         """The app's settings as a newly registered client of this provider."""
-        registered = self.register(
-            redirect_uris=[f"{app_url}/getAToken"],
-            post_logout_redirect_uris=[f"{app_url}/"],
-            token_endpoint_auth_method="client_secret_post",
-            **metadata,
-        )
+        defaults = {
+            "redirect_uris": [f"{app_url}/getAToken"],
+            "post_logout_redirect_uris": [f"{app_url}/"],
+            "token_endpoint_auth_method": "client_secret_post",
+        }
+        registered = self.register(**{**defaults, **metadata})
         return {
             "OIDC_AUTHORITY": self.issuer,
             "CLIENT_ID": registered["client_id"],
-            "CLIENT_SECRET": registered["client_secret"],
+            "CLIENT_SECRET": registered.get("client_secret", ""),
             "REDIRECT_URI": f"{app_url}/getAToken",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "REQUESTS_CA_BUNDLE": str(self.ca_bundle),
@@ -150,7 +150,7 @@ class Person(Visitor):
 class ServeClient(Protocol):
     """Serves the app as a client of the provider that is registered with this metadata."""
 
-    def __call__(self, **metadata: object) -> RunningApp: ...
+    def __call__(self, settings: dict[str, str] | None = None, /, **metadata: object) -> RunningApp: ...
 
 
 @pytest.fixture(scope="session")
@@ -174,11 +174,11 @@ def serve_client(
     """A function that serves the app as a client of the provider."""
     running: list[RunningApp] = []
 
-    def serve_one(**metadata: object) -> RunningApp:
+    def serve_one(settings: dict[str, str] | None = None, /, **metadata: object) -> RunningApp:
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         environ = provider.settings_for(f"http://localhost:{listener.getsockname()[1]}", **metadata)
         environ |= {"ENDPOINT": web_api.url, "SCOPE": "tasks.read"}
-        environ |= {"SESSION_DIR": str(tmp_path_factory.mktemp("sessions"))}
+        environ |= {"SESSION_DIR": str(tmp_path_factory.mktemp("sessions")), **(settings or {})}
         running.append(RunningApp(environ, import_app(environ), listener))
         return running[-1]
 

@@ -1,8 +1,13 @@
 """The app with an independent, certified provider: npm's oidc-provider, whose issuer has no path."""
 
 import json
+from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import RSAAlgorithm
 
 from tests.helpers.app import RunningApp, import_app
 from tests.helpers.browser import parameters, with_query
@@ -92,6 +97,28 @@ def test_without_a_refresh_token_an_access_token_serves_until_it_ends(
         answer = person.get("/call_downstream_api")
 
         assert (answer.status_code, answer.history) == (200, [])
+
+
+def test_the_provider_accepts_the_assertion_of_a_certificate(
+    serve_client: ServeClient, provider: OidcProvider, tmp_path: Path
+) -> None:
+    certificate = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app", key_type=trustme.KeyType.RSA)
+    path = tmp_path / "app.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(path))
+    key = load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    app = serve_client(
+        {"CLIENT_CERTIFICATE_PATH": str(path)},
+        grant_types=["authorization_code"],
+        token_endpoint_auth_method="private_key_jwt",
+        token_endpoint_auth_signing_alg="PS256",
+        jwks={"keys": [jwk]},
+    )
+    with Person(app.url, provider) as person:
+        person.sign_in()
+
+        assert person.signed_in_as() == "ada of the provider"
 
 
 def test_signing_out_ends_the_session_at_the_provider_too(person: Person) -> None:
