@@ -12,6 +12,7 @@ from ..errors import (
     AccessBlocked,
     Cancelled,
     InteractionRequired,
+    MetadataNotFound,
     OidcError,
     ProviderUnavailable,
     SetupFault,
@@ -46,7 +47,7 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS70008": SignInRequired,  # grant expired
         "AADSTS70011": SetupFault,  # bad scope
         "AADSTS70043": SignInRequired,  # grant expired by policy
-        "AADSTS90002": SetupFault,  # unknown tenant
+        "AADSTS90002": MetadataNotFound,  # unknown tenant
         "AADSTS90009": SetupFault,  # app asks for a token for itself
         "AADSTS90023": SetupFault,  # malformed parameter
         "AADSTS90033": ProviderUnavailable,
@@ -91,9 +92,8 @@ class Microsoft(Provider):
     )
     requires_nbf = True
     requires_end_session_endpoint = True
-    backdating = (
-        300  # from iat to exp it is 65 minutes in the samples of "ID tokens in the identity platform"
-    )
+    # "ID tokens in the Microsoft identity platform": its samples have 65 minutes from iat to exp.
+    backdating = 300
 
     def tenant_of(self, issuer: str) -> str | None:
         """The tenant id that an issuer of this kind names, in lower case."""
