@@ -63,6 +63,7 @@ class AzureADB2C(Authority):
         "/tfp/<segment>/",
     )
     ERRORS = ERRORS
+    resets_password = "app"
 
     def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
         super().__init__(guid, app, options, clock)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
@@ -122,7 +122,8 @@ class Authority:
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
     SHOWN_ON_PAGE: ClassVar[frozenset[Reason]] = frozenset()  # refusals that do not go back to the app
     may_sign_up = True
-    forgotten_password_page = False  # whether the sign-in page resets passwords. If not, the app does
+    # Where a forgotten password is reset: the app begins that user flow, the sign-in page does it, or nobody.
+    resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
     tasks_api: WebApi

@@ -14,7 +14,7 @@ class ExternalID(Microsoft):
     USER_FLOW = UserFlow("sign-up-and-sign-in", "sign_up_or_sign_in")
     GRAPH_GRANTED = frozenset({"User.Read", "User.ReadWrite"})
     domain = "localtenant.onmicrosoft.com"
-    forgotten_password_page = True
+    resets_password = "page"
 
     def issuer(self, tenant: str) -> str:
         return f"https://{tenant}.ciamlogin.com/{tenant}/v2.0"

@@ -105,7 +105,7 @@ def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
     asks_for_sign_up = "create" in journey.prompts and not step
     if authority.may_sign_up and (step == "createAccount" or asks_for_sign_up):
         return sign_up(journey)
-    if authority.forgotten_password_page and step == "forgotPassword":
+    if authority.resets_password == "page" and step == "forgotPassword":
         return reset_password(journey)
     if journey.session and step == "consent":
         return consent(journey)
@@ -160,8 +160,8 @@ def sign_in(
 ) -> ResponseReturnValue:
     """Ask for e-mail address and password. `proceed` answers once they are right."""
     journey.needs_page()
-    authority = journey.tenant.authority
-    if authority.may_sign_up and request.args.get("step") == "forgotPassword":
+    resets_password = journey.tenant.authority.resets_password
+    if resets_password == "app" and request.args.get("step") == "forgotPassword":
         raise Refused(Reason.PASSWORD_FORGOTTEN)
     email, error = request.args.get("login_hint", ""), None
     if request.method == "POST":

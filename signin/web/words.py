@@ -48,7 +48,8 @@ ASK_THE_SITE = "You cannot fix this. Please tell the people who run this site th
 class Words:
     """What to say about a failure.
 
-    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help.
+    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help, and
+    `other_account` whether that has to be with another account.
     """
 
     status: int = 502
@@ -56,6 +57,7 @@ class Words:
     advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
+    other_account: bool = False
 
 
 _NOT_SET_UP = Words(
@@ -98,6 +100,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This account cannot sign in here",
         "Sign in with another account, or ask the people who run this site for access.",
         "The code says why the provider refuses this account.",
+        other_account=True,
+    ),
+    oidc.TenantNotAllowed: Words(
+        403,
+        "This account cannot sign in here",
+        "Sign in with another account, or ask the people who run this site for access.",
+        "ALLOWED_TENANTS does not list the account's tenant. The log names the tenant.",
+        other_account=True,
     ),
     oidc.ProviderUnavailable: Words(
         503,
@@ -123,7 +133,9 @@ WORDS: Mapping[type[Exception], Words] = {
         operator="The provider has no metadata at this address. Check {authority}.",
     ),
     oidc.WrongTenant: replace(
-        _NOT_SET_UP, operator="The provider's metadata is for another tenant than {tenant} names."
+        _NOT_SET_UP,
+        operator="The provider's metadata is for another tenant than the settings name. Check AUTHORITY "
+        "or, with Azure AD B2C, B2C_TENANT_ID.",
     ),
     exceptions.FlowLost: Words(
         400,
@@ -337,7 +349,6 @@ def words_for(error: Exception, settings: Settings) -> Words:
         redirect_uri=settings.redirect_uri,
         scope=scope,
         authority=_authority_settings(settings),
-        tenant="AUTHORITY" if settings.authority else "B2C_TENANT_ID",
     )
     return replace(words, operator=operator)
 
