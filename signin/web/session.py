@@ -101,7 +101,7 @@ def start_session(completed: SignIn) -> None:
 
 
 def update_claims(claims: dict[str, Any]) -> None:
-    """Take over the user's new details. What the user may do never changes this way: roles, groups."""
+    """Update the user's details. Roles and groups stay as they are."""
     details = {
         name: value
         for name, value in claims.items()
