@@ -109,3 +109,10 @@ def test_a_cookie_of_ours_that_comes_thousands_of_times_is_removed_once(shared_a
 
     assert status == 431
     assert headers["Set-Cookie"].startswith("signin_notice=;")
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/healthz"])
+def test_what_needs_no_header_is_served_whatever_they_are(shared_app: RunningApp, path: str) -> None:
+    status, _, _ = send_cookie(shared_app, path, "sibling=" + "x" * 20_000)
+
+    assert status == 200
