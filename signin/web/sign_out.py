@@ -30,7 +30,8 @@ def end_session() -> Response:
     session.ended = True
     forget_user()
     forget_pending_flows()
-    log.info("signed out: user=%r", user_id)
+    if user_id:  # unknown when nobody was signed in, or the store did not answer
+        log.info("signed out: user=%r", user_id)
     try:
         uri = engine().client.sign_out_uri(id_token_source, claims, engine().settings.origin + "/")
     except OidcError as error:
