@@ -11,8 +11,8 @@ from werkzeug.routing import MapAdapter
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
-from .cookie_guard import add_cookie_guard
 from .errors import add_error_pages
+from .header_guard import add_header_guard
 from .responses import add_response_rules
 from .session import SessionInterface
 from .startup import prepare, require_gunicorn_config
@@ -42,7 +42,7 @@ class SignInApp(Flask):
             can_reset_password=self.offers(RESET_PASSWORD),
         )
         self.context_processor(_user_for_templates)
-        add_cookie_guard(self, parts.cookies.prefix)
+        add_header_guard(self, parts.cookies.prefix)
         add_response_rules(self, parts)
         add_error_pages(self)
         _set_up_logging()
@@ -90,11 +90,12 @@ def _set_up_logging() -> None:
     log.setLevel(logging.INFO)
     if not has_level_handler(log):
         log.addHandler(default_handler)
-    logging.getLogger("werkzeug").addFilter(_without_query)
+    for name in ("werkzeug", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_without_query)
 
 
 def _without_query(line: logging.LogRecord) -> bool:
-    """Cut the query from the development server's log lines: the callback's query holds the code."""
+    """Cut queries from log lines: the callback's holds the code, and ENDPOINT's may hold a key."""
     if isinstance(line.args, tuple):
         line.args = tuple(_cut_query(part) for part in line.args)
     return True

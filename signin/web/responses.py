@@ -87,7 +87,7 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
         return _redirect_to_our_host(settings.origin)
 
     static_files = f"{app.static_url_path}/"
-    app.wsgi_app = SecurityHeaders(app.wsgi_app, static_files, _security_headers(parts))  # type: ignore[method-assign, assignment]
+    app.wsgi_app = SecurityHeaders(app.wsgi_app, static_files, security_headers(parts))  # type: ignore[method-assign, assignment]
 
 
 class SecurityHeaders:
@@ -112,7 +112,8 @@ class SecurityHeaders:
         return self._wsgi_app(environ, start)  # type: ignore[arg-type]
 
 
-def _security_headers(parts: Engine) -> dict[str, str]:
+def security_headers(parts: Engine) -> dict[str, str]:
+    """The headers of every response, also of those that gunicorn.conf.py writes."""
     # Signing out submits a form, and the response redirects to the sign-in service.
     form_action = " ".join(["'self'", *parts.client.provider.browser_origins])
     policy = CONTENT_SECURITY_POLICY | {"form-action": form_action}

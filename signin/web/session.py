@@ -16,8 +16,6 @@ from .user import forget_user
 
 log = logging.getLogger(__name__)
 
-STORE_PAUSE = 1.0  # seconds after a failure of the store in which no request waits for it again
-
 
 class Session(ServerSideSession):  # type: ignore[misc]
     """A session, and what has become of it during this request."""
@@ -35,7 +33,6 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
     def __init__(self, app: Flask, parts: Engine) -> None:
         super().__init__(app, key_prefix="", permanent=False)
         self._records, self._cookies = parts.records, parts.cookies
-        self._pause_until = 0.0
 
     def open_session(self, app: Flask, request: Request) -> Session:
         if request.path == "/healthz" or request.path.startswith("/static/"):
@@ -51,13 +48,10 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     def _read(self, session_id: str) -> tuple[dict[str, Any] | None, bool]:
         """The session's data, and whether the store failed."""
-        if time.monotonic() < self._pause_until:
-            return None, True
         try:
             return self._records.read(session_id), False
         except StoreError as error:
             log.error("session store: %s", error)
-            self._pause_until = time.monotonic() + STORE_PAUSE
             return None, True
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
