@@ -146,9 +146,12 @@ class Records:
 
     def _create(self, data: dict[str, Any], tokens: str) -> str:
         session_id = secrets.token_urlsafe(32)
-        for kind, content in (("tokens", tokens.encode()), ("session", _as_json(data))):
-            name = _name(kind, session_id)
-            self._store.create(name, self._seal.seal_bytes(name, content), self._time_left(data))
+        contents = {
+            _name("tokens", session_id): tokens.encode(),
+            _name("session", session_id): _as_json(data),
+        }
+        sealed = {name: self._seal.seal_bytes(name, content) for name, content in contents.items()}
+        self._store.create_all(sealed, self._time_left(data))
         self._note_extended(_name("session", session_id))
         return session_id
 
