@@ -18,12 +18,14 @@ from signin.web import (
     Cancelled,
     CompletedFlow,
     FlowLost,
+    InteractionRequired,
     PasswordForgotten,
     PendingFlow,
     ResponseRefused,
     SessionEnded,
     SignInApp,
     ask_first,
+    begin_interaction,
     begin_unasked,
     begin_user_flow,
     call_api,
@@ -95,6 +97,10 @@ def callback() -> ResponseReturnValue:
         if not app.offers(RESET_PASSWORD):
             raise
         return begin_unasked(RESET_PASSWORD, pending.next_path, "password_changed", hints=pending.hints)
+    except InteractionRequired as error:
+        if not error.claims:
+            raise
+        return begin_interaction(error, pending.next_path)
 
     # Continue with the function for this user flow: see ON_RETURN below.
     return ON_RETURN[pending.user_flow](completed, pending)

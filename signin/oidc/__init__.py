@@ -32,6 +32,7 @@ from .errors import (
     ResponseRefused,
     SetupFault,
     SignInRequired,
+    TenantNotAllowed,
     TokenRefused,
     WrongTenant,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "SetupFault",
     "SignIn",
     "SignInRequired",
+    "TenantNotAllowed",
     "TokenRefused",
     "WrongTenant",
     "checked_claims",

@@ -170,7 +170,7 @@ class Client:
             claims = check_id_token(
                 result.get("id_token"), self.provider, authority, user_flow, self.client_id
             )
-            if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:
+            if claims["iat"] < auth_code_flow["began"] - self.provider.backdating - CLOCK_SKEW:
                 raise TokenRefused("the ID token is older than this sign-in", check="iat")
             if response.get("iss", metadata["issuer"]) not in (metadata["issuer"], claims["iss"]):
                 raise ResponseRefused(

@@ -9,6 +9,7 @@ from signin.oidc import (
     SIGN_IN,
     SIGN_UP,
     Cancelled,
+    InteractionRequired,
     PasswordForgotten,
     ResponseRefused,
 )
@@ -29,7 +30,14 @@ from .responses import go_to, local_path, page
 from .session import start_session, update_claims
 from .sign_out import end_session
 from .user import current_user
-from .user_flows import PendingFlow, begin_unasked, begin_user_flow, hints_from, take_pending_flow
+from .user_flows import (
+    PendingFlow,
+    begin_interaction,
+    begin_unasked,
+    begin_user_flow,
+    hints_from,
+    take_pending_flow,
+)
 
 __all__ = [
     "EDIT_PROFILE",
@@ -41,6 +49,7 @@ __all__ = [
     "Cancelled",
     "CompletedFlow",
     "FlowLost",
+    "InteractionRequired",
     "PasswordForgotten",
     "PendingFlow",
     "ResponseRefused",
@@ -48,6 +57,7 @@ __all__ = [
     "SignInApp",
     "access_token",
     "ask_first",
+    "begin_interaction",
     "begin_unasked",
     "begin_user_flow",
     "call_api",

@@ -12,7 +12,7 @@ from .errors import log_failure
 from .responses import go_to
 from .session import this_session
 from .user import current_user, forget_user
-from .user_flows import forget_pending_flows
+from .user_flows import forget_interaction, forget_pending_flows
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def end_session() -> Response:
     session.ended = True
     forget_user()
     forget_pending_flows()
+    forget_interaction()
     if user_id:  # unknown when nobody was signed in, or the store did not answer
         log.info("signed out: user=%r", user_id)
     try:

@@ -47,7 +47,8 @@ ASK_THE_SITE = "You cannot fix this. Please tell the people who run this site th
 class Words:
     """What to say about a failure.
 
-    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help.
+    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help, and
+    `other_account` whether that has to be with another account.
     """
 
     status: int = 502
@@ -55,6 +56,7 @@ class Words:
     advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
+    other_account: bool = False
 
 
 _NOT_SET_UP = Words(
@@ -97,6 +99,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This account cannot sign in here",
         "Sign in with another account, or ask the people who run this site for access.",
         "The code says why the provider refuses this account.",
+        other_account=True,
+    ),
+    oidc.TenantNotAllowed: Words(
+        403,
+        "This account cannot sign in here",
+        "Sign in with another account, or ask the people who run this site for access.",
+        "ALLOWED_TENANTS does not list the account's tenant. The log names the tenant.",
+        other_account=True,
     ),
     oidc.ProviderUnavailable: Words(
         503,

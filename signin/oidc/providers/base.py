@@ -58,6 +58,7 @@ class Provider:
     decisive_errors: frozenset[str] = frozenset()  # OAuth errors that say more than the code does
     requires_nbf = False
     requires_end_session_endpoint = False
+    backdating = 0  # seconds by which the `iat` of ID tokens lies in the past
     has_userinfo = False  # whether to ask the userinfo endpoint for a name that the ID token lacks
     client_capabilities: tuple[str, ...] = ()  # for MSAL; "CP1": the app handles claims challenges
 
