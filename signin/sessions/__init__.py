@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from .records import Records, SessionEnded
+from .records import FoundSession, Records, SessionEnded
 from .sealing import Seal
 from .store import LockTimeout, Store, StoreError, StoreUnusable
 
 __all__ = [
+    "FoundSession",
     "LockTimeout",
     "Records",
     "Seal",

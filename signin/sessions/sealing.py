@@ -1,5 +1,6 @@
 """Encryption of everything that is kept outside this process: records in the store, and cookies."""
 
+import hmac
 import json
 import os
 import time
@@ -24,7 +25,8 @@ class Seal:
     """
 
     def __init__(self, keys: Sequence[str]):
-        self._ciphers = [AESGCM(_derived(key)) for key in keys]
+        self._ciphers = [AESGCM(_derived(key, b"signin sealed record 2")) for key in keys]
+        self._digest_keys = [_derived(key, b"signin digest") for key in keys]
 
     def seal(self, name: str, value: Any) -> str:
         """Encrypt `value`, which JSON can hold, to be opened under this `name` only. Printable ASCII."""
@@ -56,6 +58,10 @@ class Seal:
                 continue
         return None
 
+    def digests(self, text: str) -> list[str]:
+        """What stands for `text` in a name, under each key. Nobody can guess it without a key."""
+        return [hmac.digest(key, text.encode(), "sha256").hex() for key in self._digest_keys]
 
-def _derived(key: str) -> bytes:
-    return HKDF(SHA256(), length=32, salt=None, info=b"signin sealed record 2").derive(key.encode())
+
+def _derived(key: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(key.encode())
