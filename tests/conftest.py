@@ -38,11 +38,11 @@ def tenant(running_tenant: LocalTenant) -> Iterator[Tenant]:
 
 @pytest.fixture(scope="session")
 def serve_app(running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeApp]:
-    """A function that serves app.py with the settings of a tenant (`on`), and those given on top."""
+    """A function that serves app.py with the settings of a tenant, and those given on top."""
     running: list[RunningApp] = []
 
-    def serve_one(on: LocalTenant | None = None, **settings: str) -> RunningApp:
-        running.append(serve(on or running_tenant, tmp_path_factory.mktemp("sessions"), settings))
+    def serve_one(tenant: LocalTenant | None = None, /, **settings: str) -> RunningApp:
+        running.append(serve(tenant or running_tenant, tmp_path_factory.mktemp("sessions"), settings))
         return running[-1]
 
     yield serve_one

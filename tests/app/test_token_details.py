@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.tenant import Tenant
 
 MARKUP = "<script>alert(1)</script>"
@@ -37,7 +35,7 @@ def test_times_are_marked_up_as_dates(browser: Browser, tenant: Tenant) -> None:
     assert '<time datetime="2023-11-14T22:13:20Z">2023-11-14 22:13:20 UTC</time>' in browser.page.text
 
 
-def test_markup_in_a_claim_is_shown_and_not_obeyed(browser: Browser, tenant: Tenant) -> None:
+def test_markup_in_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"city": MARKUP, "extension_odd": {"deep": [MARKUP]}}})
     browser.sign_in().get("/token_details")
 
@@ -45,11 +43,11 @@ def test_markup_in_a_claim_is_shown_and_not_obeyed(browser: Browser, tenant: Ten
     assert MARKUP not in browser.page.text
 
 
-def test_a_claim_that_nobody_knows_is_said_to_be_the_tenants_own(browser: Browser, tenant: Tenant) -> None:
+def test_an_unknown_claim_is_described_as_the_tenants_own(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"extension_Level": "gold"}})
     browser.sign_in().get("/token_details")
 
-    assert "extension_Level gold A claim of this tenant's own" in browser.text
+    assert "extension_Level gold A claim that this provider defines" in browser.text
 
 
 def test_claims_about_the_user_come_before_those_about_the_token(browser: Browser) -> None:
@@ -100,7 +98,7 @@ def test_any_value_of_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant,
         pytest.param("auth_time", 1.5, id="auth_time is a fraction"),
     ],
 )
-def test_a_time_beyond_the_calendar_is_shown_all_the_same(
+def test_a_time_beyond_the_calendar_is_still_shown(
     browser: Browser, tenant: Tenant, claim: Any, value: Any
 ) -> None:
     tenant.misbehave(id_token={"set": {claim: value}})

@@ -17,19 +17,12 @@ import trustme
 
 from local_tenant import LocalTenant
 from tests.helpers.browser import Browser, parameters, set_cookies
-from tests.helpers.processes import (
-    Gunicorn,
-    Redis,
-    free_port,
-    nginx,
-)
+from tests.helpers.processes import Gunicorn, Redis, free_port, nginx
 from tests.helpers.tenant import Tenant, register_redirect_uri
 
 SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
 
-
 SESSION = "__Host-signin_session"
-
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
@@ -186,7 +179,7 @@ def test_another_host_is_refused(site: Site, host: str) -> None:
     assert "evil" not in page.text
 
 
-def test_a_port_that_is_not_the_sites_never_shows_up_in_an_answer(site: Site) -> None:
+def test_the_port_of_the_host_header_never_shows_up_in_an_answer(site: Site) -> None:
     page = site.get("/login", Host="localhost:1")
 
     assert page.headers["Location"] == f"{site.url}/login"
@@ -260,7 +253,7 @@ def test_a_long_code_and_many_pending_sign_ins_pass(site: Site, browser: Browser
     page = browser.get(f"/getAToken?state=unknown&code={'A' * 7000}")
 
     assert page.status_code == 400
-    assert "This sign-in cannot be finished" in browser.text
+    assert "This sign-in cannot be completed" in browser.text
 
 
 def test_the_log_of_nginx_holds_no_code(site: Site, browser: Browser) -> None:
