@@ -4,9 +4,11 @@ from .claims import (
     AUTHORIZATION_CLAIMS,
     MEANINGS,
     PROTOCOL_CLAIMS,
+    DescribedClaim,
     described,
     display_name,
     email,
+    identity_provider,
     printable,
     short,
 )
@@ -80,6 +82,7 @@ __all__ = [
     "ClientSecret",
     "Credential",
     "CredentialUnusable",
+    "DescribedClaim",
     "EntraID",
     "EntraIDManyTenants",
     "ExternalID",
@@ -112,6 +115,7 @@ __all__ = [
     "described",
     "display_name",
     "email",
+    "identity_provider",
     "printable",
     "short",
 ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .records import FoundSession, Records, SessionEnded
+from .records import FoundSession, Records, SessionEnded, handle_of
 from .sealing import Seal
 from .store import LockTimeout, Store, StoreError, StoreUnusable
 
@@ -15,6 +15,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnusable",
+    "handle_of",
     "open_store",
 ]
 

@@ -37,6 +37,7 @@ class SignInApp(Flask):
             current_user=current_user,
             provider_name=self.client.provider.name,
             has_api=bool(self.settings.endpoint),
+            sign_in_includes_sign_up=self.client.provider.sign_in_includes_sign_up,
             can_sign_up=self.offers(SIGN_UP),
             can_edit_profile=self.offers(EDIT_PROFILE),
             can_reset_password=self.offers(RESET_PASSWORD),

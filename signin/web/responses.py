@@ -61,7 +61,7 @@ def local_path(path: str | None) -> str:
     """
     if not path or len(path) > LONGEST_PATH or not re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
         return "/"
-    not_pages = {"/login", "/logout", engine().settings.callback_path}
+    not_pages = {"/login", "/signup", "/logout", engine().settings.callback_path}
     return "/" if urlsplit(path).path in not_pages else path
 
 
@@ -80,7 +80,8 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
         may_be_cached = request.endpoint == "static" and response.status_code < 400
-        response.headers.extend(headers if may_be_cached else page_headers)
+        for name, value in (headers if may_be_cached else page_headers).items():
+            response.headers.setdefault(name, value)
         return response
 
 

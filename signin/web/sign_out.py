@@ -10,11 +10,13 @@ from signin.sessions import StoreError
 from .engine import engine
 from .errors import log_failure
 from .responses import go_to
-from .session import this_session
+from .session import provider_session_index, this_session
 from .user import current_user, forget_user
 from .user_flows import forget_pending_flows
 
 log = logging.getLogger(__name__)
+
+LONGEST_SID = 500  # characters of `iss` and `sid` together
 
 
 def end_session() -> Response:
@@ -37,6 +39,27 @@ def end_session() -> Response:
         log_failure(error)
         return go_to("/", notice="signed_out_here" if record_deleted else "signed_out_record_left")
     return go_to(uri or "/", notice="signed_out" if record_deleted else "signed_out_record_left")
+
+
+def front_channel_sign_out() -> Response:
+    """End the sessions that the provider names in `sid`, without any cookie of the browser.
+
+    Source: OpenID Connect Front-Channel Logout 1.0 section 2. The answer is always the same, so it tells
+    nobody whether there was a session. A `sid` that no session has leaves nothing in the store: a sign-in
+    that is under way at this very moment goes on.
+    """
+    issuers, sids = request.args.getlist("iss"), request.args.getlist("sid")
+    if len(issuers) == len(sids) == 1 and len(issuers[0] + sids[0]) <= LONGEST_SID:
+        index = provider_session_index(issuers[0], sids[0])
+        ended = engine().records.find(index)
+        if ended:
+            engine().records.sign_out_all(index)
+            log.info("signed out by the provider: user=%r", ended[0].data["user_id"])
+    response = Response("Signed out.\n", mimetype="text/plain")
+    frame_ancestors = " ".join(engine().client.provider.page_origins)
+    response.headers["Content-Security-Policy"] = f"default-src 'none'; frame-ancestors {frame_ancestors}"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 def _token_cache(session_id: str) -> str:

@@ -19,13 +19,21 @@ class Notice:
 
     text: str
     good: bool = True
+    offers_sessions: bool = False  # whether a link to the user's sessions follows
 
 
 NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
-    "password_changed": Notice("Your password has been changed, and you are signed in."),
+    "password_changed": Notice(
+        "Your password has been changed, and you are signed in. Does somebody else know the old one?",
+        offers_sessions=True,
+    ),
+    "welcome": Notice("Your account has been created, and you are signed in."),
+    "session_ended": Notice("That session has ended."),
+    "session_gone": Notice("That session had ended already.", good=False),
+    "other_sessions_ended": Notice("All your other sessions have ended."),
     "cancelled": Notice("Cancelled. Nothing has changed.", good=False),
     "signed_out": Notice("You are signed out."),
     "signed_out_here": Notice(

@@ -131,9 +131,7 @@ def test_a_flow_cookie_with_an_odd_name_is_no_flow(shared_app: RunningApp, name:
     cookie = f"signin_flow_{name}=x"
 
     login, login_headers, _ = send_cookie(shared_app, "/login", cookie)
-    callback, callback_headers, _ = send_cookie(
-        shared_app, f"/getAToken?code=x&state={quote(name)}", cookie
-    )
+    callback, callback_headers, _ = send_cookie(shared_app, f"/getAToken?code=x&state={quote(name)}", cookie)
 
     assert (login, callback) == (302, 400)
     assert name not in login_headers["Set-Cookie"]

@@ -199,10 +199,19 @@ def test_another_credential_takes_the_place_of_the_client_secret(name: str) -> N
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"CLIENT_SECRET": ""}, "CLIENT_CERTIFICATE_PATH, FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID"),
-        ({"FEDERATED_TOKEN_FILE": "/run/token"}, "CLIENT_SECRET and FEDERATED_TOKEN_FILE are all credentials"),
+        (
+            {"CLIENT_SECRET": ""},
+            "CLIENT_CERTIFICATE_PATH, FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID",
+        ),
+        (
+            {"FEDERATED_TOKEN_FILE": "/run/token"},
+            "CLIENT_SECRET and FEDERATED_TOKEN_FILE are all credentials",
+        ),
         ({"CLIENT_CERTIFICATE_PASSWORD": "made-up"}, "CLIENT_CERTIFICATE_PASSWORD belongs to"),
-        ({"CLIENT_SECRET": "", "MANAGED_IDENTITY_CLIENT_ID": "mine"}, "MANAGED_IDENTITY_CLIENT_ID is malformed"),
+        (
+            {"CLIENT_SECRET": "", "MANAGED_IDENTITY_CLIENT_ID": "mine"},
+            "MANAGED_IDENTITY_CLIENT_ID is malformed",
+        ),
     ],
 )
 def test_the_app_has_exactly_one_credential(changes: dict[str, str], message: str) -> None:
@@ -212,7 +221,12 @@ def test_the_app_has_exactly_one_credential(changes: dict[str, str], message: st
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://127.0.0.1:8400", "http://login.contoso.com", "http://127.0.0.1:8400/", "http://x@127.0.0.1:8400"],
+    [
+        "https://127.0.0.1:8400",
+        "http://login.contoso.com",
+        "http://127.0.0.1:8400/",
+        "http://x@127.0.0.1:8400",
+    ],
 )
 def test_sign_in_pages_over_http_are_for_an_origin_on_this_machine(origin: str) -> None:
     with pytest.raises(app_config.ConfigError, match="INSECURE_SIGN_IN_ORIGIN is malformed"):

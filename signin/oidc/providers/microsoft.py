@@ -91,6 +91,7 @@ class Microsoft(Provider):
         }
     )
     requires_nbf = True
+    has_front_channel_logout = True
     requires_end_session_endpoint = True
 
     def tenant_of(self, issuer: str) -> str | None:
