@@ -1,4 +1,4 @@
-// The pages show times in UTC. This script adds the local time, and how long ago or ahead it is.
+// The pages show times in UTC. With this script, they show the local time too, and how long ago or ahead it is.
 
 const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -12,8 +12,14 @@ function relative(milliseconds) {
 
 for (const element of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(element.dateTime);
+  const here = localTime.format(moment);
+  const ago = relative(moment - Date.now());
+  if (element.hasAttribute("data-local")) {
+    element.textContent = `${here} (${ago})`;
+    continue;
+  }
   const addition = document.createElement("span");
   addition.className = "local-time";
-  addition.textContent = ` (${relative(moment - Date.now())}, ${localTime.format(moment)} here)`;
+  addition.textContent = ` (${ago}, ${here} here)`;
   element.after(addition);
 }

@@ -36,6 +36,7 @@ class SignInApp(Flask):
         self.jinja_env.globals.update(
             current_user=current_user,
             provider_name=self.client.provider.name,
+            shows_operator_help=self.settings.shows_operator_help,
             has_api=bool(self.settings.endpoint),
             sign_in_includes_sign_up=self.client.provider.sign_in_includes_sign_up,
             can_sign_up=self.offers(SIGN_UP),
@@ -83,6 +84,7 @@ def _set_up_logging() -> None:
     if not has_level_handler(log):
         log.addHandler(default_handler)
     logging.getLogger("werkzeug").addFilter(_without_query)
+    logging.getLogger("werkzeug").addFilter(_is_worth_a_line)
 
 
 def _without_query(line: logging.LogRecord) -> bool:
@@ -90,6 +92,14 @@ def _without_query(line: logging.LogRecord) -> bool:
     if isinstance(line.args, tuple):
         line.args = tuple(_cut_query(part) for part in line.args)
     return True
+
+
+def _is_worth_a_line(line: logging.LogRecord) -> bool:
+    """Whether the development server logs a request. Static files would bury what newcomers look for."""
+    if not isinstance(line.args, tuple) or len(line.args) < 2:
+        return True
+    asked, status = str(line.args[0]), str(line.args[1])
+    return not ("GET /static/" in asked and status in ("200", "304"))
 
 
 def _cut_query(part: Any) -> Any:

@@ -6,10 +6,11 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, after_this_request, redirect, render_template, request
 
 from .engine import Engine, engine
-from .exceptions import Misdirected
+from .exceptions import Misdirected, OtherPort
 from .fetch_metadata import is_script
 from .words import NOTICES
 
+THIS_MACHINE = re.compile(r"(?i:localhost|127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})", re.ASCII)
 LONGEST_PATH = 1500  # characters of a path to return to; it travels in a cookie, and browsers limit those
 
 # To load scripts, styles, images or fonts from another host, add the host to the directive here.
@@ -107,6 +108,9 @@ def _only_our_host() -> Response | None:
     settings = engine().settings
     if request.host.lower() == settings.host or request.endpoint == "healthz":
         return None
+    on_this_machine = THIS_MACHINE.fullmatch(request.host) if settings.on_this_machine else None
+    if on_this_machine and int(on_this_machine["port"]) != settings.port:
+        raise OtherPort(int(on_this_machine["port"]))
     is_page = request.method == "GET" and request.endpoint not in (None, "static", "callback")
     # A proxy that changes the host would send the redirected request to the wrong host again.
     would_loop = "X-Forwarded-Host" in request.headers

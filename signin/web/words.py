@@ -5,6 +5,7 @@ Each failure has words for the user, and words for the operator: the people who 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from app_config import Settings
 from signin import oidc
@@ -314,6 +315,13 @@ OAUTH_ERRORS = {
 CODES = B2C_CODES | ENTRA_CODES
 
 
+def port_advice(settings: Settings, port: int) -> str:
+    """What to do when the app is reached on another port than REDIRECT_URI's."""
+    uri = urlsplit(settings.redirect_uri)
+    changed = uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+    return f"Set and register REDIRECT_URI={changed}, or serve the app on port {settings.port}."
+
+
 def words_for(error: Exception, settings: Settings) -> Words:
     """The words for `error` in an app with these settings."""
     words = next(WORDS[kind] for kind in type(error).__mro__ if kind in WORDS)
@@ -326,6 +334,8 @@ def words_for(error: Exception, settings: Settings) -> Words:
         words = replace(words, advice=f"The other account's password has been changed. {words.advice}")
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
+    if isinstance(error, exceptions.OtherPort):
+        words = replace(words, operator=port_advice(settings, error.port))
     scope = " ".join(settings.scope)
     return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
 
