@@ -1,6 +1,7 @@
 """`flask check`: what is wrong with the set-up, before anybody signs in."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +18,6 @@ from signin.oidc import (
     SIGN_IN,
     HttpClient,
     HttpError,
-    HttpTimeout,
     OidcError,
     Response,
     SetupFault,
@@ -139,14 +139,14 @@ def _port(settings: app_config.Settings) -> str:
         return f"serve the app with: flask run --cert=adhoc --port {settings.port}"
     url = f"{settings.origin}/healthz"
     try:
-        answer = HttpClient("check", ca_for=url, use_proxies=False).request("GET", url)
-    except HttpTimeout:
-        text = ""
-    except HttpError:
+        socket.create_connection((urlsplit(url).hostname, settings.port), timeout=2).close()
+    except OSError:
         return f"nothing listens there now; serve the app with: flask run --port {settings.port}"
-    else:
-        text = answer.text
-    if text != "ok\n":
+    try:
+        answer = HttpClient("check", ca_for=url, use_proxies=False).request("GET", url).text
+    except HttpError as error:
+        answer = str(error)
+    if answer != "ok\n":
         raise CheckFailed(
             f"another program listens on port {settings.port}",
             "Stop it, or choose another port for REDIRECT_URI and `flask run`. On macOS it is often AirPlay.",

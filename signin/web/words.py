@@ -169,6 +169,7 @@ WORDS: Mapping[type[Exception], Words] = {
         operator="REDIRECT_URI names the app's host. A proxy in front must pass on the browser's Host.",
         sign_in_again=False,
     ),
+    exceptions.OtherPort: Words(421, "This site is on another port", sign_in_again=False),
     exceptions.NotAVisit: Words(
         400,
         "Open this address in a browser window",
