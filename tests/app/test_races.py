@@ -46,11 +46,6 @@ LATE = pytest.mark.parametrize(
 )
 
 
-def sessions_in(store: StoreInspector) -> set[str]:
-    """The names of the records that make a session. What tells that one has ended stays for a while."""
-    return {name for name in store.names() if name.startswith(("session", "tokens"))}
-
-
 @LATE
 def test_a_request_that_ends_after_sign_out_brings_nobody_back(
     instances: Instances, tenant: Tenant, elsewhere: RunningApp, late: SendLate

@@ -22,6 +22,7 @@ GOOD = {
     "SECRET_KEY": "yNcWtJ8qZ3vRrF6mKxL1oGbD5hTzQe-UaP7sVfXiH2k",
 }
 
+
 API = {"ENDPOINT": "https://localhost:6000/hello", "SCOPE": "https://contoso.onmicrosoft.com/api/read"}
 
 
@@ -35,7 +36,7 @@ def test_the_required_settings_are_enough() -> None:
 
 @pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "SIGNUPSIGNIN_USER_FLOW", "SECRET_KEY"])
 def test_a_missing_required_setting_is_named(name: str) -> None:
-    with pytest.raises(app_config.ConfigError, match=f"missing.* {name}|{name} is missing"):
+    with pytest.raises(app_config.ConfigError, match=f"{name} is missing"):
         app_config.read(GOOD | {name: " "})
 
 
@@ -49,9 +50,7 @@ def test_a_missing_authority_names_the_three_ways_to_set_it() -> None:
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(app_config.ConfigError) as wrong:
-        app_config.read(
-            {"B2C_TENANT_NAME": "not.a.name", "REDIRECT_URI": "nonsense", "SESSION_IDLE_MINUTES": "soon"}
-        )
+        app_config.read({"REDIRECT_URI": "nonsense", "SESSION_IDLE_MINUTES": "soon"})
 
     message = str(wrong.value)
     missing = ["B2C_TENANT_NAME", "CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY"]
@@ -199,19 +198,10 @@ def test_another_credential_takes_the_place_of_the_client_secret(name: str) -> N
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (
-            {"CLIENT_SECRET": ""},
-            "CLIENT_CERTIFICATE_PATH, FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID",
-        ),
-        (
-            {"FEDERATED_TOKEN_FILE": "/run/token"},
-            "CLIENT_SECRET and FEDERATED_TOKEN_FILE are all credentials",
-        ),
+        ({"CLIENT_SECRET": ""}, "FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID"),
+        ({"FEDERATED_TOKEN_FILE": "/run/token"}, "CLIENT_SECRET and FEDERATED_TOKEN_FILE are all"),
         ({"CLIENT_CERTIFICATE_PASSWORD": "made-up"}, "CLIENT_CERTIFICATE_PASSWORD belongs to"),
-        (
-            {"CLIENT_SECRET": "", "MANAGED_IDENTITY_CLIENT_ID": "mine"},
-            "MANAGED_IDENTITY_CLIENT_ID is malformed",
-        ),
+        ({"MANAGED_IDENTITY_CLIENT_ID": "mine"}, "MANAGED_IDENTITY_CLIENT_ID is malformed"),
     ],
 )
 def test_the_app_has_exactly_one_credential(changes: dict[str, str], message: str) -> None:

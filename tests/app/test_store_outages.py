@@ -158,14 +158,10 @@ def test_without_redis_pages_answer_soon_and_afterwards_all_is_as_before(
             "API": 503,
             "script": 503,
         }
-        assert answers.pop("sign-out").elapsed < timedelta(seconds=6)  # it tries all that it can delete
         assert max(answer.elapsed for answer in answers.values()) < timedelta(seconds=2.5)
         assert answers["API"].headers["Retry-After"]
-        wait_until(
-            lambda: stranger.sign_in().signed_in_as() == "Ada Lovelace", "the app asks the store again"
-        )
-        assert browser.signed_in_as() is None
-        assert stranger.get("/call_downstream_api").status_code == 200
+        wait_until(lambda: browser.signed_in_as() == "Ada Lovelace", "the app asks the store again")
+        assert browser.get("/call_downstream_api").status_code == 200
 
 
 def test_sign_out_without_redis_ends_what_it_can_and_says_what_is_left(

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.browser import Browser
+from tests.helpers.browser import (
+    Browser,
+)
 from tests.helpers.tenant import Tenant
 
 MARKUP = "<script>alert(1)</script>"
@@ -35,7 +37,7 @@ def test_times_are_marked_up_as_dates(browser: Browser, tenant: Tenant) -> None:
     assert '<time datetime="2023-11-14T22:13:20Z">2023-11-14 22:13:20 UTC</time>' in browser.page.text
 
 
-def test_markup_in_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant) -> None:
+def test_markup_in_a_claim_is_shown_and_not_obeyed(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"city": MARKUP, "extension_odd": {"deep": [MARKUP]}}})
     browser.sign_in().get("/token_details")
 
@@ -43,7 +45,7 @@ def test_markup_in_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant) ->
     assert MARKUP not in browser.page.text
 
 
-def test_an_unknown_claim_is_described_as_the_tenants_own(browser: Browser, tenant: Tenant) -> None:
+def test_an_unknown_claim_is_said_to_be_the_providers_own(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"extension_Level": "gold"}})
     browser.sign_in().get("/token_details")
 
@@ -98,7 +100,7 @@ def test_any_value_of_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant,
         pytest.param("auth_time", 1.5, id="auth_time is a fraction"),
     ],
 )
-def test_a_time_beyond_the_calendar_is_still_shown(
+def test_a_time_beyond_the_calendar_is_shown_all_the_same(
     browser: Browser, tenant: Tenant, claim: Any, value: Any
 ) -> None:
     tenant.misbehave(id_token={"set": {claim: value}})
