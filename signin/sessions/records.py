@@ -148,14 +148,20 @@ class Records:
         """
         return self._store.lock(_name("refreshing", session_id), lease=LEASE, patience=patience)
 
-    def sign_out(self, session_ids: Iterable[str]) -> None:
+    def sign_out(self, session_ids: Iterable[str], indexes: Collection[str] = ()) -> None:
         """End these sessions for good, and those that sign-ins under way have put in their place.
+
+        They also leave these `indexes`. Without that, `find` removes them later.
 
         Ignores ids that are malformed, and all but the first few. Raises StoreError if a session may still be
         there; everything that can be deleted has been deleted then.
         """
         well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
-        self._end_all([handle_of(session_id) for session_id in dict.fromkeys(well_formed)][:MOST_SIGN_OUTS])
+        handles = [handle_of(session_id) for session_id in dict.fromkeys(well_formed)][:MOST_SIGN_OUTS]
+        self._end_all(handles)
+        if handles:
+            for index in indexes:
+                self._leave(index, handles)
 
     def find(self, index: str) -> list[FoundSession]:
         """The sessions of an index, the latest first."""
@@ -233,6 +239,13 @@ class Records:
     def _index_names(self, index: str) -> list[str]:
         """The names of an index's set. The first is written to; the others are those of former keys."""
         return [f"index:{{{digest}}}" for digest in self._seal.digests(index)]
+
+    def _leave(self, index: str, handles: Collection[str]) -> None:
+        try:
+            for name in self._index_names(index):
+                self._store.remove(name, *handles)
+        except StoreError as error:
+            log.warning("a session that has ended could not leave its index: %s", error)
 
     def _delete(self, session_id: str) -> None:
         self._delete_records(handle_of(session_id))

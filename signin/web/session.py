@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
 from flask import Flask, Request, Response, request
@@ -105,7 +106,7 @@ def start_session(completed: SignIn) -> None:
         data,
         completed.token_cache,
         presented=session.sid,
-        indexes=_indexes(completed),
+        indexes=indexes_of(completed.user_id, completed.claims),
         began=completed.began,
     )
     session.clear()
@@ -125,11 +126,11 @@ def provider_session_index(issuer: str, sid: str) -> str:
     return f"sid {issuer} {sid}"
 
 
-def _indexes(completed: SignIn) -> list[str]:
-    indexes = [user_index(completed.user_id)]
-    sid = completed.claims.get("sid")
+def indexes_of(user_id: str, claims: Mapping[str, Any]) -> list[str]:
+    """By which a session of this user, with these claims, is found."""
+    indexes, sid = [user_index(user_id)], claims.get("sid")
     if engine().client.provider.has_front_channel_logout and isinstance(sid, str):
-        indexes.append(provider_session_index(completed.claims["iss"], sid))
+        indexes.append(provider_session_index(claims["iss"], sid))
     return indexes
 
 

@@ -10,7 +10,7 @@ from signin.sessions import StoreError
 from .engine import engine
 from .errors import log_failure
 from .responses import go_to
-from .session import provider_session_index, this_session
+from .session import indexes_of, provider_session_index, this_session
 from .user import current_user, forget_user
 from .user_flows import forget_pending_flows
 
@@ -26,7 +26,8 @@ def end_session() -> Response:
     """
     user_id, claims, session_id = current_user.id, current_user.claims, this_session().sid
     id_token_source = _token_cache(session_id) if current_user else ""
-    record_deleted = _delete_session_records()
+    indexes = indexes_of(user_id, claims) if current_user else []
+    record_deleted = _delete_session_records(indexes)
     session = this_session()
     session.clear()
     session.ended = True
@@ -70,9 +71,9 @@ def _token_cache(session_id: str) -> str:
         return ""
 
 
-def _delete_session_records() -> bool:
+def _delete_session_records(indexes: list[str]) -> bool:
     try:
-        engine().records.sign_out(request.cookies.getlist(engine().cookies.session))
+        engine().records.sign_out(request.cookies.getlist(engine().cookies.session), indexes)
     except StoreError as error:
         log.error("session store: the session could not be deleted at sign-out: %s", error)
         return False
