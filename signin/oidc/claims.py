@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlsplit
 
 # Microsoft Learn, "Overview of tokens in Azure AD B2C", "User profile attributes" and "ID token claims
 # reference"; RFC 7519 section 4.1; OpenID Connect Core sections 2 and 5.1.
@@ -176,7 +175,8 @@ def identity_provider(claims: Mapping[str, Any]) -> str:
     idp = claims.get("idp")
     if not isinstance(idp, str) or not idp or "local" in idp.lower():
         return ""
-    host = (urlsplit(idp).hostname or idp) if "://" in idp else idp.lower()
+    address = re.match(r"https?://([a-z0-9.-]+)", idp.lower())
+    host = address[1] if address else idp.lower()
     known = next((name for domain, name in IDENTITY_PROVIDERS.items() if _is_in(host, domain)), "")
     return known or host[:80]
 

@@ -24,8 +24,7 @@ def other(instances: Instances, user: User, tenant: Tenant) -> Iterator[User]:
 
 def end(browser: Browser, chosen: str, **headers: str) -> None:
     """Press one of the buttons of the sessions page."""
-    given = {"Origin": browser.app_url, "Sec_Fetch_Site": "same-origin"} | headers
-    browser._go("POST", f"{browser.app_url}/sessions", True, given, data={"end": chosen})
+    browser.post("/sessions", fields={"end": chosen}, **headers)
 
 
 def handles(browser: Browser) -> list[str]:
