@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def other(instances: Instances, user: User, tenant: Tenant) -> Iterator[User]:
         yield other
 
 
-def end(browser: Browser, chosen: str, **headers: str) -> None:
+def end(browser: Browser, chosen: str, **headers: Any) -> None:
     """Press one of the buttons of the sessions page."""
     browser.post("/sessions", fields={"end": chosen}, **headers)
 
@@ -131,9 +132,7 @@ def test_nobody_can_end_somebody_elses_session(instances: Instances, user: User,
 
 
 @pytest.mark.parametrize("chosen", ["others", "all"])
-def test_another_site_cannot_end_sessions(
-    instances: Instances, user: User, other: User, chosen: str
-) -> None:
+def test_another_site_cannot_end_sessions(instances: Instances, user: User, other: User, chosen: str) -> None:
     end(user, chosen, Origin="https://evil.example", Sec_Fetch_Site="cross-site")
 
     assert user.page.status_code in (401, 403)

@@ -16,7 +16,7 @@ from tests.helpers.app import ServeApp
 from tests.helpers.browser import Browser, Document, greeted
 from tests.helpers.processes import ROOT, Redis
 from tests.helpers.stores import RedisKeys, SqliteFile, home_with
-from tests.helpers.tenant import Held, Tenant
+from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import wait_until
 
 

@@ -100,7 +100,7 @@ def test_a_notice_is_shown_once(person: Person, email: str) -> None:
 
 def test_the_keyboard_is_enough_to_sign_in(person: Person, email: str) -> None:
     person.go("/")
-    tab_to(person, "Sign in")
+    tab_to(person, "Sign in or sign up")
     person.page.keyboard.press("Enter")
     expect(person.page.locator("#email")).to_be_focused()
     person.page.keyboard.type(email)
