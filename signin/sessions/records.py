@@ -27,6 +27,7 @@ and does not open it. To sign out of all sessions of an index has to win over a 
 Whichever reads second sees what the other has written. A sign-in that began before the sign-out ends itself.
 """
 
+import json
 import logging
 import re
 import secrets
@@ -101,7 +102,7 @@ class Records:
         session_id = None
         if self._store.get(after) is None:
             session_id = self._create(data, tokens, indexes, began)
-            if not self._store.create(after, self._seal.seal(after, session_id).encode(), AFTERLIFE):
+            if not self._store.create(after, self._seal.seal_bytes(after, session_id.encode()), AFTERLIFE):
                 self._delete(session_id)
                 session_id = None
         if session_id is None:
@@ -114,9 +115,10 @@ class Records:
         if not SESSION_ID.fullmatch(session_id):
             return None
         name = _name("session", session_id)
-        data: dict[str, Any] | None = self._seal.unseal(name, self._store.get(name))
-        if data is None:
+        text = self._seal.unseal_bytes(name, self._store.get(name))
+        if text is None:
             return None
+        data: dict[str, Any] = json.loads(text)
         now = time.time()
         if now > data["started"] + self._absolute:
             self._delete_expired(session_id)
@@ -128,18 +130,17 @@ class Records:
     def replace(self, session_id: str, data: dict[str, Any]) -> bool:
         """Keep `data` instead. False if the session has ended."""
         name = _name("session", session_id)
-        return self._store.replace(name, self._seal.seal(name, data).encode(), self._time_left(data))
+        return self._store.replace(name, self._seal.seal_bytes(name, _as_json(data)), self._time_left(data))
 
     def tokens(self, session_id: str) -> str:
         """The session's tokens; empty if there are none."""
         name = _name("tokens", session_id)
-        tokens: str | None = self._seal.unseal(name, self._store.get(name))
-        return tokens or ""
+        return (self._seal.unseal_bytes(name, self._store.get(name)) or b"").decode()
 
     def replace_tokens(self, session_id: str, data: dict[str, Any], tokens: str) -> bool:
         """Keep these tokens instead, for the session with this `data`. False if the session has ended."""
         name = _name("tokens", session_id)
-        return self._store.replace(name, self._seal.seal(name, tokens).encode(), self._time_left(data))
+        return self._store.replace(name, self._seal.seal_bytes(name, tokens.encode()), self._time_left(data))
 
     def lock_tokens(self, session_id: str, *, patience: float) -> AbstractContextManager[None]:
         """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token.
@@ -172,10 +173,11 @@ class Records:
                 record = self._store.get(session)
                 if record is None:
                     self._store.remove(name, handle)
-                data = self._seal.unseal(session, record)
+                text = self._seal.unseal_bytes(session, record)
+                data = json.loads(text) if text else None
                 if data and time.time() <= data["started"] + self._absolute:
-                    last_used = self._seal.unseal(used, self._store.get(used)) or data["started"]
-                    found.append(FoundSession(handle, data, last_used))
+                    last_used = self._seal.unseal_bytes(used, self._store.get(used)) or data["started"]
+                    found.append(FoundSession(handle, data, int(last_used)))
         return sorted(found, key=lambda session: session.data["started"], reverse=True)
 
     def sign_out_one(self, index: str, handle: str) -> bool:
@@ -219,9 +221,10 @@ class Records:
 
     def _create(self, data: dict[str, Any], tokens: str, indexes: Collection[str], began: float) -> str:
         session_id = secrets.token_urlsafe(32)
-        for kind, value in (("tokens", tokens), ("used", int(time.time())), ("session", data)):
+        contents = {"tokens": tokens.encode(), "used": _now(), "session": _as_json(data)}
+        for kind, content in contents.items():
             name = _name(kind, session_id)
-            self._store.create(name, self._seal.seal(name, value).encode(), self._time_left(data))
+            self._store.create(name, self._seal.seal_bytes(name, content), self._time_left(data))
         for index in indexes:
             lifetime = max(1, int(data["started"] + self._absolute - time.time()))
             self._store.add(self._index_names(index)[0], handle_of(session_id), lifetime)
@@ -281,9 +284,10 @@ class Records:
             after = self._store.get(name)
             if after == ENDED:
                 raise SessionEnded("the user has signed out")
-            session_id = self._seal.unseal(name, after)
-            if not session_id:
+            successor = self._successor(name, after)
+            if not successor:
                 return
+            session_id = successor
             yield session_id
 
     def _replaced_by_another_tab(self, presented: str, account_id: str) -> str:
@@ -310,8 +314,13 @@ class Records:
         except StoreError as error:
             failures.append(error)
             return None
-        successor: str | None = self._seal.unseal(name, after)
+        successor = self._successor(name, after)
         return handle_of(successor) if successor else None
+
+    def _successor(self, name: str, after: bytes | None) -> str | None:
+        """The session id in a record of what came after a session."""
+        session_id = self._seal.unseal_bytes(name, after)
+        return session_id.decode() if session_id else None
 
     def _try_to_delete(self, handle: str, deadline: float, failures: list[StoreError]) -> bool:
         try:
@@ -330,8 +339,7 @@ class Records:
         name, used = _name("session", session_id), _name("used", session_id)
         try:
             self._store.extend((name, _name("tokens", session_id)), self._time_left(data))
-            note = self._seal.seal(used, int(time.time())).encode()
-            self._store.replace(used, note, self._time_left(data))
+            self._store.replace(used, self._seal.seal_bytes(used, _now()), self._time_left(data))
         except StoreError as error:  # a page can be shown even if nothing can be written
             log.warning("a session could not be extended: %s", error)
         self._note_extended(name)
@@ -345,6 +353,14 @@ class Records:
 def _check_time(deadline: float) -> None:
     if time.monotonic() > deadline:
         raise StoreError("the store is too slow for this sign-out")
+
+
+def _as_json(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+def _now() -> bytes:
+    return str(int(time.time())).encode()
 
 
 def handle_of(session_id: str) -> str:

@@ -9,7 +9,7 @@ from signin.sessions import StoreError
 
 from .engine import engine
 from .errors import log_failure
-from .responses import go_to
+from .responses import go_to, replace_security_headers
 from .session import indexes_of, provider_session_index, this_session
 from .user import current_user, forget_user
 from .user_flows import forget_pending_flows
@@ -56,11 +56,14 @@ def front_channel_sign_out() -> Response:
         if ended:
             engine().records.sign_out_all(index)
             log.info("signed out by the provider: user=%r", ended[0].data["user_id"])
-    response = Response("Signed out.\n", mimetype="text/plain")
     frame_ancestors = " ".join(engine().client.provider.page_origins)
-    response.headers["Content-Security-Policy"] = f"default-src 'none'; frame-ancestors {frame_ancestors}"
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return response
+    replace_security_headers(
+        {
+            "Content-Security-Policy": f"default-src 'none'; frame-ancestors {frame_ancestors}",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+    )
+    return Response("Signed out.\n", mimetype="text/plain")
 
 
 def _token_cache(session_id: str) -> str:
