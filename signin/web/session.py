@@ -9,7 +9,7 @@ from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from signin.oidc import SignIn
+from signin.oidc import SignIn, printable
 from signin.sessions import StoreError
 
 from .browser_name import browser_name
@@ -93,7 +93,7 @@ def start_session(completed: SignIn) -> None:
         "user_id": completed.user_id,
         "account_id": completed.account_id,
         "started": int(time.time()),
-        "scopes": sorted(completed.granted_scopes),
+        "scopes": sorted(printable(scope) for scope in completed.granted_scopes),
         "browser": browser_name(request.user_agent.string),
     }
     session_id = engine().records.start(
