@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import load_dotenv
 
 HERE = Path(__file__).resolve().parent
+# REDIRECT_URI may be none of these. Add the paths of your own routes.
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
 ROUTES |= {"/token_details", "/sessions", "/signup", "/frontchannel_logout", "/healthz"}
 
@@ -486,6 +487,12 @@ def misspelt_here() -> dict[str, str]:
 
 
 def load() -> Settings:
-    """The settings from the environment and, for what it does not set, from `.env` beside this module."""
-    load_dotenv(HERE / ".env")
+    """The settings from the environment and, for what it does not set, from `.env` beside this module.
+
+    Raises ConfigError.
+    """
+    try:
+        load_dotenv(HERE / ".env")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{HERE / '.env'} is not UTF-8 text. Save it as UTF-8.") from error
     return read(os.environ)

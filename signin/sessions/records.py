@@ -1,6 +1,6 @@
 """The sessions: for each, a record of what pages need and one of its tokens, both sealed.
 
-A sign-in alone creates records, under a new id. Later requests may replace a record but never create one, so
+Only a sign-in creates records, under a new id. Later requests may replace a record but never create one, so
 sign-out always wins over requests that are still under way.
 
 Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore each session
@@ -15,7 +15,7 @@ the end (a tombstone). `Store.create` lets exactly one of them in:
 - Two sign-ins meet. The second finds the first's successor, deletes its own session and takes the first's.
 
 A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
-(its tombstone may be just on its way). None of this needs a lock, and the outcome does not depend on whether
+(its tombstone may not be written yet). None of this needs a lock, and the outcome does not depend on whether
 the presented session still had records.
 
 Sessions can also be found by an index, such as one for each user: a set of handles. A handle names a session
@@ -44,9 +44,9 @@ from .store import Store, StoreError
 log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
-AFTERLIFE = 60  # seconds within which requests that carry an ended session have come to their end
+AFTERLIFE = 60  # seconds to keep a tombstone or successor; by then every request from before is over
 MOST_SIGN_OUTS = 4  # ids that one sign-out looks at; a browser sends one
-SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out begins nothing more on a store that hangs
+SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
 SIGN_IN_LASTS = 3600  # seconds within which a sign-in has come to its end
 ENDED = b"ended"
@@ -55,7 +55,7 @@ SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class SessionEnded(Exception):
-    """The session that a sign-in was to replace has been signed out, or is another account's by now."""
+    """The session that a sign-in was to replace has been signed out, or now belongs to another account."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Records:
             raise failures[0]
 
     def _delete_expired(self, session_id: str) -> None:
-        """Delete it now, for a clock that steps back must not bring it back."""
+        """Delete it now, so that it stays gone if the clock is set back."""
         try:
             self._delete(session_id)
         except StoreError as error:
@@ -364,7 +364,7 @@ def _now() -> bytes:
 
 
 def handle_of(session_id: str) -> str:
-    """What names a session and does not tell its id, which is all that is needed to use it."""
+    """What names a session: a hash of its id, so that a leaked store opens no session."""
     return sha256(session_id.encode()).hexdigest()
 
 
