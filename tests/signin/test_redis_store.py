@@ -167,7 +167,7 @@ def test_all_records_of_a_session_are_in_one_slot(cluster: list[Server]) -> None
     names = {key for node in cluster for key in node.client.scan_iter()}
     slots = {node_slot(cluster, key) for key in names}
 
-    assert {key.partition(b":")[0] for key in names} == {b"after", b"session", b"tokens"}
+    assert {key.partition(b":")[0] for key in names} == {b"after", b"session", b"tokens", b"used"}
     assert len(slots) == 2  # one for each session
 
 
