@@ -17,7 +17,7 @@ UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }

@@ -4,9 +4,11 @@ from .claims import (
     AUTHORIZATION_CLAIMS,
     MEANINGS,
     PROTOCOL_CLAIMS,
+    DescribedClaim,
     described,
     display_name,
     email,
+    identity_provider,
     printable,
     short,
 )
@@ -81,6 +83,7 @@ __all__ = [
     "ClientSecret",
     "Credential",
     "CredentialUnusable",
+    "DescribedClaim",
     "EntraID",
     "EntraIDManyTenants",
     "ExternalID",
@@ -114,6 +117,7 @@ __all__ = [
     "described",
     "display_name",
     "email",
+    "identity_provider",
     "printable",
     "short",
 ]

@@ -27,9 +27,10 @@ from .guards import (
     show_sign_in_page,
     sign_in_required,
 )
+from .my_sessions import end_my_other_sessions, end_my_session, my_sessions
 from .responses import go_to, local_path, page
-from .session import start_session, update_claims
-from .sign_out import end_session
+from .session import require_session_store, start_session
+from .sign_out import end_session, front_channel_sign_out
 from .user import current_user
 from .user_flows import (
     PendingFlow,
@@ -65,13 +66,18 @@ __all__ = [
     "call_api",
     "came_from_this_site",
     "current_user",
+    "end_my_other_sessions",
+    "end_my_session",
     "end_session",
     "forget_interaction",
+    "front_channel_sign_out",
     "go_to",
     "hints_from",
     "local_path",
+    "my_sessions",
     "page",
     "people_only",
+    "require_session_store",
     "save_profile",
     "serve",
     "show_profile",
@@ -79,5 +85,4 @@ __all__ = [
     "sign_in_required",
     "start_session",
     "take_pending_flow",
-    "update_claims",
 ]

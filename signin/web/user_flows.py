@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Response, request
 
-from signin.oidc import SIGN_IN, InteractionRequired, checked_hints
+from signin.oidc import SIGN_IN, SIGN_UP, InteractionRequired, checked_hints
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
@@ -59,7 +59,7 @@ def begin_user_flow(
     require_session_store()
     hints = dict(hints or {})
     if scopes is None:
-        scopes = engine().settings.scope if user_flow == SIGN_IN else ()
+        scopes = engine().settings.scope if user_flow in (SIGN_IN, SIGN_UP) else ()
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}

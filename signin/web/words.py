@@ -5,6 +5,7 @@ Each failure has words for the user, and words for the operator: the people who 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from app_config import Settings
 from signin import oidc
@@ -19,6 +20,7 @@ class Notice:
 
     text: str
     good: bool = True
+    offers_sessions: bool = False  # whether a link to the user's sessions follows
 
 
 NOTICES = {
@@ -26,7 +28,14 @@ NOTICES = {
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
     "profile_unchanged": Notice("Nothing has changed.", good=False),
-    "password_changed": Notice("Your password has been changed, and you are signed in."),
+    "password_changed": Notice(
+        "Your password has been changed, and you are signed in. Does somebody else know the old one?",
+        offers_sessions=True,
+    ),
+    "welcome": Notice("Your account has been created, and you are signed in."),
+    "session_ended": Notice("That session has ended."),
+    "session_gone": Notice("That session had ended already.", good=False),
+    "other_sessions_ended": Notice("All your other sessions have ended."),
     "cancelled": Notice("Cancelled. Nothing has changed.", good=False),
     "signed_out": Notice("You are signed out."),
     "signed_out_here": Notice(
@@ -178,6 +187,7 @@ WORDS: Mapping[type[Exception], Words] = {
         operator="REDIRECT_URI names the app's host. A proxy in front must pass on the browser's Host.",
         sign_in_again=False,
     ),
+    exceptions.OtherPort: Words(421, "This site is on another port", sign_in_again=False),
     exceptions.NotAVisit: Words(
         400,
         "Open this address in a browser window",
@@ -332,6 +342,13 @@ OAUTH_ERRORS = {
 CODES = B2C_CODES | ENTRA_CODES
 
 
+def port_advice(settings: Settings, port: int) -> str:
+    """What to do when the app is reached on another port than REDIRECT_URI's."""
+    uri = urlsplit(settings.redirect_uri)
+    changed = uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+    return f"Set and register REDIRECT_URI={changed}, or serve the app on port {settings.port}."
+
+
 def words_for(error: Exception, settings: Settings) -> Words:
     """The words for `error` in an app with these settings."""
     words = next(WORDS[kind] for kind in type(error).__mro__ if kind in WORDS)
@@ -344,6 +361,8 @@ def words_for(error: Exception, settings: Settings) -> Words:
         words = replace(words, advice=f"The other account's password has been changed. {words.advice}")
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
+    if isinstance(error, exceptions.OtherPort):
+        words = replace(words, operator=port_advice(settings, error.port))
     scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
     operator = words.operator.format(
         redirect_uri=settings.redirect_uri,

@@ -91,6 +91,7 @@ class Microsoft(Provider):
         }
     )
     requires_nbf = True
+    has_front_channel_logout = True
     requires_end_session_endpoint = True
     # "ID tokens in the Microsoft identity platform": its samples have 65 minutes from iat to exp.
     backdating = 300
