@@ -181,9 +181,7 @@ elif settings.profile_scope:
     def edit_profile() -> ResponseReturnValue:
         """Let the user change the profile in Microsoft Graph."""
         next_path = local_path(request.args.get("next"))
-        if request.method == "POST" and came_from_this_site():
-            return save_profile(next_path)
-        return show_profile(next_path, sent_from_elsewhere=request.method == "POST")
+        return save_profile(next_path) if request.method == "POST" else show_profile(next_path)
 
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:

@@ -344,6 +344,11 @@ class Settings:
         return f"{'__Host-' if self.https else ''}{self.cookie_prefix or usual}_"
 
     @property
+    def graph_me(self) -> str:
+        """The signed-in user in Microsoft Graph."""
+        return f"{self.graph_url.rstrip('/')}/me"
+
+    @property
     def callback_path(self) -> str:
         return urlsplit(self.redirect_uri).path
 
