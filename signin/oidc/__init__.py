@@ -34,6 +34,7 @@ from .errors import (
     ResponseRefused,
     SetupFault,
     SignInRequired,
+    TenantNotAllowed,
     TokenRefused,
     WrongTenant,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "SetupFault",
     "SignIn",
     "SignInRequired",
+    "TenantNotAllowed",
     "TokenRefused",
     "WrongTenant",
     "checked_claims",

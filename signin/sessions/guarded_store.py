@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -32,6 +32,9 @@ class GuardedStore:
 
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         return self._writing.run(lambda: self._store.create(name, value, seconds))
+
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        return self._writing.run(lambda: self._store.create_all(values, seconds))
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         return self._writing.run(lambda: self._store.replace(name, value, seconds))

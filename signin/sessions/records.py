@@ -221,10 +221,13 @@ class Records:
 
     def _create(self, data: dict[str, Any], tokens: str, indexes: Collection[str], began: float) -> str:
         session_id = secrets.token_urlsafe(32)
-        contents = {"tokens": tokens.encode(), "used": _now(), "session": _as_json(data)}
-        for kind, content in contents.items():
-            name = _name(kind, session_id)
-            self._store.create(name, self._seal.seal_bytes(name, content), self._time_left(data))
+        contents = {
+            _name("tokens", session_id): tokens.encode(),
+            _name("used", session_id): _now(),
+            _name("session", session_id): _as_json(data),
+        }
+        sealed = {name: self._seal.seal_bytes(name, content) for name, content in contents.items()}
+        self._store.create_all(sealed, self._time_left(data))
         for index in indexes:
             lifetime = max(1, int(data["started"] + self._absolute - time.time()))
             self._store.add(self._index_names(index)[0], handle_of(session_id), lifetime)

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,10 @@ class RedisStore:
 
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         return bool(self._run("SET", name, value, "EX", seconds, "NX")) or self.get(name) == value
+
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        for name, value in values.items():
+            self._run("SET", name, value, "EX", seconds)
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         return bool(self._run("SET", name, value, "EX", seconds, "XX"))

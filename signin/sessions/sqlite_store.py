@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,10 +80,15 @@ class SqliteStore:
 
     def create(self, name: str, value: bytes, seconds: float) -> bool:
         now = time.time()
-        if next(self._creations) % PURGE_EVERY == 0:
-            self._run(PURGE, now, PURGE_LIMIT)
-            self._run(PURGE_MEMBERS, now, PURGE_LIMIT)
+        self._purge_sometimes(now)
         return self._run(CREATE, name, value, now + seconds, now)[1] == 1
+
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        now = time.time()
+        self._purge_sometimes(now)
+        rows = ", ".join(["(?, ?, ?)"] * len(values))
+        columns = [column for name, value in values.items() for column in (name, value, now + seconds)]
+        self._run(f"INSERT OR REPLACE INTO records VALUES {rows}", *columns)  # noqa: S608
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         now = time.time()
@@ -128,6 +133,11 @@ class SqliteStore:
                 self._run("DELETE FROM records WHERE name = ? AND value = ?", name, owner)
             except StoreError as error:  # it lapses, and what it was held for is done
                 log.warning("a lock could not be released: %s", error)
+
+    def _purge_sometimes(self, now: float) -> None:
+        if next(self._creations) % PURGE_EVERY == 0:
+            self._run(PURGE, now, PURGE_LIMIT)
+            self._run(PURGE_MEMBERS, now, PURGE_LIMIT)
 
     def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[list[Any], int]:
         """The rows, and the number of rows changed.

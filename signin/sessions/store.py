@@ -1,5 +1,6 @@
 """What the session records ask of a store. `sqlite_store` and `redis_store` are the two that exist."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -34,6 +35,9 @@ class Store(Protocol):
 
         The adapter may try twice when a connection breaks, so it reports True for its own value.
         """
+
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        """Write new values under names that nobody else can have, such as random ones."""
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         """Write over a value. False if there is none."""

@@ -25,6 +25,10 @@ class InteractionFailed(WebError):
     """The user signed in again as required, and it was not enough."""
 
 
+class ProfileUnavailable(WebError):
+    """Microsoft Graph does not give the user's profile."""
+
+
 class Misdirected(WebError):
     """The request names another host than the configured one."""
 

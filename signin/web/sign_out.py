@@ -12,7 +12,7 @@ from .errors import log_failure
 from .responses import go_to, replace_security_headers
 from .session import indexes_of, provider_session_index, this_session
 from .user import current_user, forget_user
-from .user_flows import forget_pending_flows
+from .user_flows import forget_interaction, forget_pending_flows
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,9 @@ def end_session() -> Response:
     session.ended = True
     forget_user()
     forget_pending_flows()
-    log.info("signed out: user=%r", user_id)
+    forget_interaction()
+    if user_id:  # unknown when nobody was signed in, or the store did not answer
+        log.info("signed out: user=%r", user_id)
     try:
         uri = engine().client.sign_out_uri(id_token_source, claims, engine().settings.origin + "/")
     except OidcError as error:

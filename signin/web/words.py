@@ -27,6 +27,7 @@ NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
+    "profile_unchanged": Notice("Nothing has changed.", good=False),
     "password_changed": Notice(
         "Your password has been changed, and you are signed in. Does somebody else know the old one?",
         offers_sessions=True,
@@ -56,7 +57,8 @@ ASK_THE_SITE = "You cannot fix this. Please tell the people who run this site th
 class Words:
     """What to say about a failure.
 
-    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help.
+    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help, and
+    `other_account` whether that has to be with another account.
     """
 
     status: int = 502
@@ -64,6 +66,7 @@ class Words:
     advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
+    other_account: bool = False
 
 
 _NOT_SET_UP = Words(
@@ -106,6 +109,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This account cannot sign in here",
         "Sign in with another account, or ask the people who run this site for access.",
         "The code says why the provider refuses this account.",
+        other_account=True,
+    ),
+    oidc.TenantNotAllowed: Words(
+        403,
+        "This account cannot sign in here",
+        "Sign in with another account, or ask the people who run this site for access.",
+        "ALLOWED_TENANTS does not list the account's tenant. The log names the tenant.",
+        other_account=True,
     ),
     oidc.ProviderUnavailable: Words(
         503,
@@ -128,8 +139,7 @@ WORDS: Mapping[type[Exception], Words] = {
     oidc.SetupFault: _NOT_SET_UP,
     oidc.MetadataNotFound: replace(
         _NOT_SET_UP,
-        operator="The provider has no metadata at this address. Check the name of the tenant and, with "
-        "Azure AD B2C, of the user flow.",
+        operator="The provider has no metadata at this address. Check {authority}.",
     ),
     oidc.WrongTenant: replace(
         _NOT_SET_UP,
@@ -161,6 +171,14 @@ WORDS: Mapping[type[Exception], Words] = {
         409,
         "That was another account",
         "You are still signed in with your previous account. To use the other account, sign out first.",
+        sign_in_again=False,
+    ),
+    exceptions.ProfileUnavailable: Words(
+        502,
+        "Your profile cannot be edited at the moment",
+        "Please try again in a minute. If it keeps happening, tell the people who run this site.",
+        "The log says what Microsoft Graph answered. After a 403, give the app registration the permission "
+        "in PROFILE_SCOPE. After no answer, check GRAPH_URL and the network.",
         sign_in_again=False,
     ),
     exceptions.Misdirected: Words(
@@ -346,7 +364,21 @@ def words_for(error: Exception, settings: Settings) -> Words:
     if isinstance(error, exceptions.OtherPort):
         words = replace(words, operator=port_advice(settings, error.port))
     scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
-    return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
+    operator = words.operator.format(
+        redirect_uri=settings.redirect_uri,
+        scope=scope,
+        authority=_authority_settings(settings),
+    )
+    return replace(words, operator=operator)
+
+
+def _authority_settings(settings: Settings) -> str:
+    """What in the settings tells the address of the metadata."""
+    if settings.oidc_authority:
+        return "OIDC_AUTHORITY: it is the issuer, exactly as the provider writes it"
+    if settings.authority:
+        return "the tenant in AUTHORITY"
+    return "the name of the tenant and of the user flow"
 
 
 @dataclass(frozen=True)
