@@ -1,0 +1,153 @@
+"""What the tenant's directory holds already of the registration."""
+
+from dataclasses import dataclass, field
+
+from app_config import EXTERNAL_ID
+
+from .errors import DeletedNamesake, NameTaken, WrongTenant
+from .graph import Graph, Json, equals, literal, query
+from .wanted import Wanted
+
+MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
+# On every app registration that this command makes. It removes no other.
+TAG = "made-by-flask-register"
+
+APPLICATION = (
+    "id,appId,displayName,uniqueName,signInAudience,tags,identifierUris,web,api,optionalClaims,"
+    "requiredResourceAccess,passwordCredentials,keyCredentials"
+)
+FLOW_LINKS = "conditions/applications/includeApplications"
+
+
+@dataclass
+class Found:
+    """Objects of the directory, as Microsoft Graph gives them. None: not there.
+
+    `deleted_*` can be restored. `grants` are the web app's permission grants, `user_flows` the tenant's External
+    ID user flows, and `linked_flow` the one that the web app belongs to.
+    """
+
+    graph_service: Json
+    web: Json | None = None
+    web_service: Json | None = None
+    api: Json | None = None
+    api_service: Json | None = None
+    deleted_web: Json | None = None
+    deleted_api: Json | None = None
+    deleted_web_service: Json | None = None
+    deleted_api_service: Json | None = None
+    grants: list[Json] = field(default_factory=list)
+    user_flows: list[Json] = field(default_factory=list)
+    linked_flow: Json | None = None
+    api_clients: list[str] = field(default_factory=list)
+
+
+def look(graph: Graph, wanted: Wanted) -> Found:
+    """Read what is there. Changes nothing. Raises RegistrationError."""
+    _require_fitting_tenant(graph, wanted)
+    service = graph.get(
+        query(f"/servicePrincipals(appId='{MICROSOFT_GRAPH}')", select="id,appId,oauth2PermissionScopes")
+    )
+    found = Found(graph_service=service)
+    found.web, found.web_service = _registration(graph, wanted.unique_name)
+    found.api, found.api_service = _registration(graph, wanted.api_unique_name)
+    if not found.web:
+        _require_free_name(graph, wanted.name)
+        found.deleted_web, found.deleted_web_service = _deleted(graph, wanted.name, wanted.unique_name)
+    if not found.api:
+        found.deleted_api, found.deleted_api_service = _deleted(
+            graph, wanted.api_name, wanted.api_unique_name
+        )
+    if found.web_service:
+        own = equals("clientId", found.web_service["id"])
+        found.grants = graph.get_all(query("/oauth2PermissionGrants", filter=own))
+    if found.api_service:
+        found.api_clients = _clients_of(graph, found)
+    if wanted.kind == EXTERNAL_ID:
+        found.user_flows = graph.get_all("/identity/authenticationEventsFlows")
+        found.linked_flow = _linked_flow(graph, found) if found.web else None
+    return found
+
+
+def _require_fitting_tenant(graph: Graph, wanted: Wanted) -> None:
+    tenants = graph.get_all(query("/organization", select="id,displayName,tenantType"))
+    tenant = tenants[0] if tenants else {}
+    tenant_type = tenant.get("tenantType")
+    if tenant_type and tenant_type != wanted.tenant_type:
+        raise WrongTenant(
+            f"The tenant {tenant.get('displayName')} ({tenant.get('id')}) is of type {tenant_type}. "
+            f"The authority needs one of type {wanted.tenant_type}."
+        )
+
+
+def _registration(graph: Graph, unique_name: str) -> tuple[Json | None, Json | None]:
+    """The app registration of this unique name, and its service principal. Raises NameTaken."""
+    path = f"/applications(uniqueName={literal(unique_name)})"
+    app = graph.get_if_there(query(path, select=APPLICATION))
+    if not app:
+        return None, None
+    if TAG not in app.get("tags", []):
+        raise NameTaken(
+            f"The app registration {app['displayName']} (client ID {app['appId']}) has the unique name "
+            f"{unique_name}, and flask register did not make it. Choose another name with --name.",
+            client_ids=(app["appId"],),
+        )
+    service_path = f"/servicePrincipals(appId={literal(app['appId'])})"
+    return app, graph.get_if_there(query(service_path, select="id,appId"))
+
+
+def _require_free_name(graph: Graph, name: str) -> None:
+    named = equals("displayName", name)
+    others = graph.get_all(query("/applications", filter=named, select="id,appId,displayName"))
+    if others:
+        client_ids = tuple(str(app["appId"]) for app in others)
+        raise NameTaken(
+            f"The tenant has {len(others)} app registration(s) named {name} that flask register did not make "
+            f"(client ID {', '.join(client_ids)}). Choose another name with --name.",
+            client_ids=client_ids,
+        )
+
+
+def _deleted(graph: Graph, name: str, unique_name: str) -> tuple[Json | None, Json | None]:
+    """The deleted app registration that still holds this unique name, and its service principal."""
+    path, named = "/directory/deletedItems/microsoft.graph", equals("displayName", name)
+    apps = graph.get_all(query(f"{path}.application", filter=named))
+    app = next((app for app in apps if app.get("uniqueName") == unique_name), None)
+    if not app or TAG not in app.get("tags", []):
+        return None, None
+    services = graph.get_all(query(f"{path}.servicePrincipal", filter=named))
+    return app, next((service for service in services if service.get("appId") == app["appId"]), None)
+
+
+def take_deleted(found: Found, wanted: Wanted) -> None:
+    """With --restore, treat what was deleted as there. Raises DeletedNamesake without it."""
+    wants_api = bool(wanted.api_scopes)
+    deleted = [app for app in (found.deleted_web, found.deleted_api if wants_api else None) if app]
+    if deleted and not wanted.restore:
+        app = deleted[0]
+        raise DeletedNamesake(
+            f"The app registration {app['displayName']} (client ID {app['appId']}) was deleted on "
+            f"{str(app.get('deletedDateTime'))[:10]}, and its name is reserved for 30 days. Restore it with "
+            "--restore, or choose another name with --name."
+        )
+    if found.deleted_web:
+        found.web, found.web_service = found.deleted_web, found.deleted_web_service
+    if found.deleted_api and wants_api:
+        found.api, found.api_service = found.deleted_api, found.deleted_api_service
+
+
+def _clients_of(graph: Graph, found: Found) -> list[str]:
+    """The service principals of other apps that may call the web API."""
+    service = found.api_service or {}
+    own = found.web_service["id"] if found.web_service else ""
+    to_api = equals("resourceId", service["id"])
+    grants = graph.get_all(query("/oauth2PermissionGrants", filter=to_api))
+    return sorted({str(grant["clientId"]) for grant in grants} - {own})
+
+
+def _linked_flow(graph: Graph, found: Found) -> Json | None:
+    for flow in found.user_flows:
+        links = graph.get_all(f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}")
+        if found.web and any(link.get("appId") == found.web["appId"] for link in links):
+            return flow
+    return None
