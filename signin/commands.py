@@ -1,11 +1,13 @@
-"""`flask check`: what is wrong with the set-up, before anybody signs in."""
+"""The app's commands. `flask check` says what is wrong with the set-up, before anybody signs in."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import click
@@ -20,6 +22,7 @@ from signin.oidc import (
     Response,
     SetupFault,
 )
+from signin.registration.commands import register, unregister
 from signin.sessions import StoreError
 from signin.web.engine import Engine, without_query
 from signin.web.words import words_for
@@ -44,7 +47,9 @@ class CheckFailed(Exception):
 
 
 def add_commands(app: Flask) -> None:
-    """Add `flask check` to `app`."""
+    """Add `flask check`, `flask register` and `flask unregister` to `app`."""
+    app.cli.add_command(register)
+    app.cli.add_command(unregister)
 
     @app.cli.command("check")
     @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -58,6 +63,22 @@ def add_commands(app: Flask) -> None:
         if as_json:
             click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
         raise SystemExit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def run_registration_command() -> None:
+    """If `flask register` or `flask unregister` was typed, run it and end the process.
+
+    Flask looks for commands in the app. The app needs its settings, and before `flask register` there are
+    none.
+    """
+    program, arguments = Path(sys.argv[0]), sys.argv[1:]
+    is_flask = program.stem == "flask" or program.parent.name == "flask"  # the latter: python -m flask
+    while arguments and arguments[0].startswith("-"):
+        has_value = arguments[0] in ("-A", "--app", "-e", "--env-file")
+        del arguments[: 2 if has_value else 1]
+    command = {"register": register, "unregister": unregister}.get(arguments[0]) if arguments else None
+    if is_flask and command:
+        command.main(arguments[1:], prog_name=f"flask {arguments[0]}")
 
 
 def _print(finding: Finding) -> None:

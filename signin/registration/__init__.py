@@ -8,7 +8,7 @@ As a library call, without Flask and without any settings:
     carry_out(graph, plan, save=keep_the_secret)
 """
 
-from .directory import TAG, Found, look
+from .directory import TAG, Found, look, named_by
 from .errors import (
     DeletedNamesake,
     GraphRefused,
@@ -49,6 +49,7 @@ __all__ = [
     "WrongTenant",
     "carry_out",
     "look",
+    "named_by",
     "plan_registration",
     "plan_removal",
     "sign_in",

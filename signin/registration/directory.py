@@ -1,6 +1,6 @@
 """What the tenant's directory holds already of the registration."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app_config import EXTERNAL_ID
 
@@ -23,8 +23,9 @@ FLOW_LINKS = "conditions/applications/includeApplications"
 class Found:
     """Objects of the directory, as Microsoft Graph gives them. None: not there.
 
-    `deleted_*` can be restored. `grants` are the web app's permission grants, `user_flows` the tenant's External
-    ID user flows, and `linked_flow` the one that the web app belongs to.
+    `deleted_*` can be restored. `grants` are the web app's permission grants, and `api_clients` other apps that
+    may call the web API. `user_flows` are the tenant's External ID user flows, and `linked_flow` is the one that
+    the web app belongs to.
     """
 
     graph_service: Json
@@ -40,6 +41,15 @@ class Found:
     user_flows: list[Json] = field(default_factory=list)
     linked_flow: Json | None = None
     api_clients: list[str] = field(default_factory=list)
+
+
+def named_by(graph: Graph, client_id: str, wanted: Wanted) -> Wanted:
+    """`wanted` with the names of the registration with this client ID, if flask register has made it."""
+    path = f"/applications(appId={literal(client_id)})"
+    app = graph.get_if_there(query(path, select="displayName,uniqueName,tags"))
+    if not app or TAG not in app.get("tags", []):
+        return wanted
+    return replace(wanted, name=app["displayName"], known_unique_name=app["uniqueName"])
 
 
 def look(graph: Graph, wanted: Wanted) -> Found:

@@ -80,10 +80,10 @@ class Graph:
     ) -> Json:
         """Send one request and return the answer's JSON, `{}` for none. Raises RegistrationError.
 
-        With `just_made`, a 404 is tried again, because a new object is not everywhere in the directory at
-        once.
+        With `just_made`, a 404 or 400 is tried again: a new object is not everywhere in the directory at once,
+        and requests that refer to it fail until then.
         """
-        retried = (*BUSY, 404) if just_made else BUSY
+        retried = (*BUSY, 404, 400) if just_made else BUSY
         wait = FIRST_WAIT
         for tries_left in reversed(range(MOST_TRIES)):
             response = self._exchange(method, path, body, headers or {})
@@ -95,9 +95,7 @@ class Graph:
             raise _refusal(method, path, response)
         return _json_object(response) if response.text.strip() else {}
 
-    def _exchange(
-        self, method: str, path: str, body: Json | None, headers: Mapping[str, str]
-    ) -> Response:
+    def _exchange(self, method: str, path: str, body: Json | None, headers: Mapping[str, str]) -> Response:
         content = {"Content-Type": "application/json"} if body is not None else {}
         sent = {"Authorization": f"Bearer {self._access_token}", "Accept": "application/json"}
         data = None if body is None else json.dumps(body).encode()
@@ -106,7 +104,9 @@ class Graph:
                 method, self._base + path, body=data, headers={**sent, **content, **headers}
             )
         except HttpError as error:
-            raise GraphUnavailable(f"No answer from Microsoft Graph to {_short(method, path)}: {error}.") from error
+            raise GraphUnavailable(
+                f"No answer from Microsoft Graph to {_short(method, path)}: {error}."
+            ) from error
         if response.truncated:
             raise GraphUnavailable(f"Microsoft Graph's answer to {_short(method, path)} is too long.")
         return response
@@ -157,7 +157,9 @@ def _json_object(response: Response) -> Json:
     return members
 
 
-def _refusal(method: str, path: str, response: Response) -> GraphRefused | GraphUnavailable | PermissionMissing:
+def _refusal(
+    method: str, path: str, response: Response
+) -> GraphRefused | GraphUnavailable | PermissionMissing:
     tried = _short(method, path)
     if response.status >= 500 or response.status == 429:
         return GraphUnavailable(

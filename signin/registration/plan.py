@@ -15,7 +15,7 @@ from app_config import B2C, EXTERNAL_ID
 from .directory import FLOW_LINKS, MICROSOFT_GRAPH, TAG, Found, take_deleted
 from .errors import UserFlowUnknown
 from .graph import Json, literal
-from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, Wanted
+from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, SECRET_NAME, Wanted
 
 NARROW_TO_WIDE = (ONE_TENANT, MANY_TENANTS, MANY_TENANTS_AND_PERSONAL)
 SECRET = "secret"  # noqa: S105 - the name of an answer
@@ -75,6 +75,13 @@ def plan_removal(wanted: Wanted, found: Found) -> Plan:
         steps.append(Step(f"Unlink the user flow {flow['displayName']}", "DELETE", path))
     if found.web:
         steps.append(_deletion(found.web))
+        others = [
+            str(credential.get("displayName"))
+            for credential in found.web.get("passwordCredentials") or []
+            if not str(credential.get("displayName")).startswith(SECRET_NAME)
+        ]
+        if others:
+            remarks.append(f"These client secrets, which others made, stop working: {', '.join(others)}.")
         remarks.append(
             f"{wanted.name} can be restored for 30 days (flask register --restore). Until then its name is "
             "reserved."
@@ -172,7 +179,7 @@ class _Planner:
             "type": "Admin",
             "isEnabled": True,
             "adminConsentDisplayName": scope,
-            "adminConsentDescription": f"Lets the app call {self._wanted.api_name} with the permission {scope}.",
+            "adminConsentDescription": f"Lets the app call {self._wanted.api_name} with {scope}.",
         }
 
     def register_web(self) -> None:
@@ -232,7 +239,7 @@ class _Planner:
     def add_credential(self) -> None:
         if self._wanted.certificate:
             self._add_certificate(self._wanted.certificate.der)
-        else:
+        elif self._wanted.needs_secret:
             self._add_secret()
 
     def _add_certificate(self, der: bytes) -> None:
@@ -297,8 +304,8 @@ class _Planner:
         flow = self._chosen_user_flow()
         if flow is None:
             self.remarks.append(
-                "The tenant has no user flow yet. Create one in the Microsoft Entra admin center under Entra ID > "
-                "External Identities > User flows, then run flask register again."
+                "The tenant has no user flow yet. Create one in the Microsoft Entra admin center under "
+                "Entra ID > External Identities > User flows. Then run flask register again."
             )
             return
         path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}"
@@ -315,12 +322,14 @@ class _Planner:
         if not names and not chosen:
             return None
         problem = f"The tenant has no user flow {chosen}." if chosen else "The tenant has several user flows."
-        raise UserFlowUnknown(f"{problem} Choose one with --user-flow: {', '.join(names) or 'there is none'}.")
+        raise UserFlowUnknown(
+            f"{problem} Choose one with --user-flow: {', '.join(names) or 'there is none'}."
+        )
 
     def remark_on_b2c_user_flows(self) -> None:
         self.remarks.append(
-            "Microsoft Graph v1.0 cannot create B2C user flows. Create them in the Azure portal under Azure AD "
-            "B2C > User flows, and pass their names: --signupsignin-user-flow B2C_1_signupsignin1."
+            "Microsoft Graph v1.0 cannot create B2C user flows. Create them in the Azure portal under "
+            "Azure AD B2C > User flows, and pass their names: --signupsignin-user-flow B2C_1_signupsignin1."
         )
 
     def _create(self, what: str, body: Json, gives: str) -> None:
@@ -329,7 +338,9 @@ class _Planner:
         self._add(what, "PATCH", path, body, headers={"Prefer": "create-if-missing"}, gives=gives)
 
     def _patch(self, name: str, what: str, body: Json) -> None:
-        self._add(what, "PATCH", f"/applications/{self._ref(name, 'id')}", body, on_new=name not in self.facts)
+        self._add(
+            what, "PATCH", f"/applications/{self._ref(name, 'id')}", body, on_new=name not in self.facts
+        )
 
     def _create_service(self, name: str, display_name: str) -> None:
         service = f"{name}_service"

@@ -22,8 +22,8 @@ def carry_out(
 ) -> dict[str, Json]:
     """Send the plan's requests in order. Returns the objects by the names that the plan gives them.
 
-    `save` is called with the client ID and a new client secret as soon as there is one, because Graph never shows
-    it again. Raises RegistrationError; what was made until then stays, and a new plan goes on from there.
+    `save` is called with the client ID and a new client secret as soon as there is one, because Graph never
+    shows it again. Raises RegistrationError; what was made until then stays, and a new plan goes on from there.
     """
     facts = dict(plan.facts)
     for step in plan.steps:

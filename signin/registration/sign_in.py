@@ -1,7 +1,7 @@
 """Signs the operator in with MSAL, to get an access token for Microsoft Graph.
 
-Source: Microsoft Learn, "Acquire tokens in MSAL Python: interactive" and "device code flow". Security defaults
-block the device code flow, so the browser comes first.
+Source: Microsoft Learn, "Acquiring tokens interactively" and "Using the device code flow" (MSAL Python).
+Security defaults block the device code flow, so the browser comes first.
 """
 
 import webbrowser
@@ -45,8 +45,8 @@ def sign_in(
 ) -> Operator:
     """Sign the operator in to `tenant` (an ID or a domain) with these Microsoft Graph permissions.
 
-    Opens the system's browser; `device_code`, or a machine without a browser, shows a code instead. `say` shows
-    a line to the operator. Raises SignInFailed, WrongTenant, PermissionMissing.
+    Opens the system's browser. With `device_code`, or on a machine without a browser, it shows a code instead.
+    `say` shows a line to the operator. Raises SignInFailed, WrongTenant, PermissionMissing.
     """
     authority = f"{login_url.rstrip('/')}/{tenant}"
     try:
@@ -62,7 +62,12 @@ def sign_in(
             result = _by_device_code(app, full_names, say)
         else:
             result = _by_browser(app, full_names, say)
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:  # MSAL: a wrong nonce, an answer it cannot read
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # MSAL: a wrong nonce, an answer it cannot read
         raise SignInFailed(f"The sign-in failed: {error}.") from error
     return _operator(result, scopes)
 
@@ -152,9 +157,7 @@ class _Http:
         headers = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         return self._send("POST", url, urlencode(given).encode(), headers)
 
-    def _send(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> _Answer:
+    def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None) -> _Answer:
         try:
             response = self._http.request(method, url, body=body, headers=headers)
         except HttpError as error:

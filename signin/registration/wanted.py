@@ -8,6 +8,7 @@ from app_config import B2C, ENTRA_ID_MANY_TENANTS, EXTERNAL_ID
 from signin.oidc import Certificate
 
 DEFAULT_NAME = "Flask web app"
+SECRET_NAME = "flask register"  # noqa: S105 - how the names of its client secrets begin
 DEFAULT_API_SCOPES = ("tasks.read", "tasks.write")
 
 ONE_TENANT, MANY_TENANTS = "AzureADMyOrg", "AzureADMultipleOrgs"
@@ -19,28 +20,32 @@ class Wanted:
     """The registration that the web app needs.
 
     `kind` is one of app_config's kinds of authority. `tenant` is the directory to register in: its ID, or one
-    of its domains. `secret_name` tells the client secrets of several machines apart, and `secret` is the one
-    that this machine has. `user_flow` is the display name of an External ID user flow.
+    of its domains. `known_unique_name` is that of a registration that is there, whatever its name is now.
+    `secret_name` tells the client secrets of several machines apart, and `secret` is the one that this machine
+    has; an app with a federated credential needs none. `user_flow` is the display name of an External ID user
+    flow.
     """
 
     kind: str
     tenant: str
     name: str = DEFAULT_NAME
+    known_unique_name: str | None = None
     redirect_uri: str
     sign_out_uri: str
     logout_url: str | None = None
     personal_accounts: bool = False
     api_scopes: tuple[str, ...] = ()
     certificate: Certificate | None = None
-    secret_name: str = "flask register"  # noqa: S105 - a name
+    secret_name: str = SECRET_NAME
     secret: str | None = field(default=None, repr=False)
+    needs_secret: bool = True
     user_flow: str | None = None
     restore: bool = False
 
     @property
     def unique_name(self) -> str:
         """The web app's `uniqueName` in Microsoft Graph: what the next run finds it by."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return self.known_unique_name or re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
     @property
     def api_name(self) -> str:
