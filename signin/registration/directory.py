@@ -23,9 +23,9 @@ FLOW_LINKS = "conditions/applications/includeApplications"
 class Found:
     """Objects of the directory, as Microsoft Graph gives them. None: not there.
 
-    `deleted_*` can be restored. `grants` are the web app's permission grants, and `api_clients` other apps that
-    may call the web API. `user_flows` are the tenant's External ID user flows, and `linked_flow` is the one that
-    the web app belongs to.
+    `deleted_*` can be restored. `grants` are the web app's permission grants, `api_clients` the service
+    principals of other apps that may call the web API. `user_flows` are the tenant's External ID user flows,
+    `linked_flow` is the one that the web app belongs to.
     """
 
     graph_service: Json

@@ -80,8 +80,8 @@ class Graph:
     ) -> Json:
         """Send one request and return the answer's JSON, `{}` for none. Raises RegistrationError.
 
-        With `just_made`, a 404 or 400 is tried again: a new object is not everywhere in the directory at once,
-        and requests that refer to it fail until then.
+        With `just_made`, a 404 or 400 is tried again: a new object is not everywhere in the directory at
+        once, and requests that refer to it fail until then.
         """
         retried = (*BUSY, 404, 400) if just_made else BUSY
         wait = FIRST_WAIT

@@ -188,6 +188,8 @@ class _Planner:
         if wanted.logout_url:
             web["logoutUrl"] = wanted.logout_url
         body: Json = {"web": web, "requiredResourceAccess": self._permissions()}
+        if wanted.audience == MANY_TENANTS_AND_PERSONAL:  # which takes no other version
+            body["api"] = {"requestedAccessTokenVersion": 2}
         if wanted.kind != B2C:  # the claim spares users the account picker when they sign out
             body["optionalClaims"] = {"idToken": [{"name": "login_hint"}]}
         if not self._found.web:
@@ -224,6 +226,8 @@ class _Planner:
             self._patch("web", f"Add {' and '.join(missing) or 'the logout URL'} to {name}", {"web": web})
         if _is_too_narrow(str(there.get("signInAudience")), wanted.audience):
             change = {"signInAudience": wanted.audience}
+            if "api" in body:
+                change["api"] = body["api"]
             self._patch("web", f"Let {name} be used by {wanted.audience}", change)
         permissions = there.get("requiredResourceAccess") or []
         merged = _merged_permissions(permissions, body["requiredResourceAccess"])
@@ -309,7 +313,7 @@ class _Planner:
             )
             return
         path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}"
-        body = {"@odata.type": "#microsoft.graph.authenticationConditionApplication"}
+        body: Json = {"@odata.type": "#microsoft.graph.authenticationConditionApplication"}
         body["appId"] = self._ref("web", "appId")
         self._add(f"Link the user flow {flow['displayName']}", "POST", path, body, on_new=True)
 

@@ -23,7 +23,8 @@ def carry_out(
     """Send the plan's requests in order. Returns the objects by the names that the plan gives them.
 
     `save` is called with the client ID and a new client secret as soon as there is one, because Graph never
-    shows it again. Raises RegistrationError; what was made until then stays, and a new plan goes on from there.
+    shows it again. Raises RegistrationError. What was made until then stays, and a new plan goes on from
+    there.
     """
     facts = dict(plan.facts)
     for step in plan.steps:

@@ -45,7 +45,7 @@ def sign_in(
 ) -> Operator:
     """Sign the operator in to `tenant` (an ID or a domain) with these Microsoft Graph permissions.
 
-    Opens the system's browser. With `device_code`, or on a machine without a browser, it shows a code instead.
+    Opens the system's browser. With `device_code`, or on a machine without a browser, shows a code instead.
     `say` shows a line to the operator. Raises SignInFailed, WrongTenant, PermissionMissing.
     """
     authority = f"{login_url.rstrip('/')}/{tenant}"
