@@ -22,8 +22,8 @@ from .sign_in import SignInService
 class Fault:
     """What goes wrong with the next requests whose method and path fit.
 
-    Without a `status` the connection is reset. That happens before the request is carried out; with `after`, when
-    it is done.
+    Without a `status` the connection is reset. It happens before the request is carried out, or with `after`
+    when it is done.
     """
 
     method: str
@@ -63,6 +63,12 @@ class LocalGraph:
         self.url = self.sign_in.origin = f"https://{LOOPBACK}:{server.port}"
         server.serve_in_background()
         return self
+
+    def start_over(self, directory: Directory) -> None:
+        """Serve another directory, and forget faults and requests."""
+        self.directory = directory
+        self.api, self.faults, self.requests = GraphApi(directory), [], []
+        self.sign_in.start_over(directory)
 
     def __exit__(self, *_: object) -> None:
         self._running.close()

@@ -54,13 +54,17 @@ class SignInService:
     """
 
     def __init__(self, directory: Directory):
+        self.origin = ""
+        self._keys = KeyRing(Clock())
+        self.start_over(directory)
+
+    def start_over(self, directory: Directory) -> None:
+        """Serve another directory, and forget all codes and tokens."""
         self.directory = directory
         self.username = f"admin@{directory.domain}"
         self.consented: frozenset[str] | None = None
         self.approves_at_once = False
         self.blocks_device_code = False
-        self.origin = ""
-        self._keys = KeyRing(Clock())
         self._codes: dict[str, Grant] = {}
         self._devices: dict[str, tuple[str, Grant]] = {}  # by user code
         self._tokens: dict[str, tuple[frozenset[str], float]] = {}

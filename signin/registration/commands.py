@@ -121,9 +121,11 @@ def register(**options: Any) -> None:
         wanted = named_by(graph, there["CLIENT_ID"], wanted)
     found = look(graph, wanted)
     plan = plan_registration(wanted, found)
-    settings |= _registered_settings(wanted, plan.facts, there, settings)
+    settings |= _registered_settings(wanted, plan.facts, {**there, **settings})
     changed = [name for name, value in settings.items() if there.get(name, "") != value]
     new_client = "web" not in plan.facts
+    if plan.steps or changed:
+        say("To do:")
     _show(plan, say)
     if changed or new_client:
         say(f"  - Write {', '.join([*changed, *(['CLIENT_ID'] if new_client else [])])} to {ENV_FILE}")
@@ -156,6 +158,8 @@ def unregister(**options: Any) -> None:
     plan = plan_removal(wanted, found)
     if not plan.steps:
         say(f"There is no app registration {wanted.name} that flask register has made.")
+    else:
+        say("To do:")
     _show(plan, say)
     if options["dry_run"]:
         click.echo(_requests(plan, options["graph_url"]))
@@ -205,8 +209,10 @@ def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str,
         settings["CLIENT_CERTIFICATE_PATH"] = str(Path(settings["CLIENT_CERTIFICATE_PATH"]).resolve())
         other = (*other, "CLIENT_SECRET", *OTHER_CREDENTIALS)
     settings |= {name: "" for name in other if name in there}
-    if not there.get("REDIRECT_URI"):
+    if "REDIRECT_URI" not in there:
         settings.setdefault("REDIRECT_URI", DEFAULT_REDIRECT_URI)
+    if "SECRET_KEY" not in there:
+        settings["SECRET_KEY"] = secrets.token_urlsafe(48)
     return settings
 
 
@@ -233,7 +239,7 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         secret_name=folder[:LONGEST_SECRET_NAME],
         secret=there.get("CLIENT_SECRET"),
         needs_secret=not any(known.get(name) for name in OTHER_CREDENTIALS),
-        user_flow=options.get("user_flow"),
+        user_flow=options.get("user_flow") or known.get("SIGNUPSIGNIN_USER_FLOW"),
         restore=bool(options.get("restore")),
     )
 
@@ -261,16 +267,13 @@ def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
 
 
 def _registered_settings(
-    wanted: Wanted, facts: Mapping[str, Any], there: Mapping[str, str], settings: Mapping[str, str]
+    wanted: Wanted, facts: Mapping[str, Any], known: Mapping[str, str]
 ) -> dict[str, str]:
     """The settings that follow from the registration, as far as it is there."""
     more: dict[str, str] = {}
     if "web" in facts:
         more["CLIENT_ID"] = facts["web"]["appId"]
-    if "SECRET_KEY" not in there:
-        more["SECRET_KEY"] = secrets.token_urlsafe(48)
-    endpoint = settings.get("ENDPOINT") or there.get("ENDPOINT")
-    if wanted.api_scopes and endpoint and "api" in facts:
+    if wanted.api_scopes and known.get("ENDPOINT") and "api" in facts:
         api = facts["api"]
         uris = api.get("identifierUris") or [wanted.api_identifier_uri(api["appId"])]
         more["SCOPE"] = " ".join(f"{uris[0]}/{scope}" for scope in wanted.api_scopes)
@@ -309,11 +312,14 @@ def _carry_out(
 ) -> None:
     """Send the requests, and write .env as soon as there is a client secret."""
 
-    def save(client_id: str, secret: str | None) -> None:
-        env_file.change(ENV_FILE, {"CLIENT_ID": client_id} | ({"CLIENT_SECRET": secret} if secret else {}))
+    known = {**there, **settings}
+
+    def save(facts: Mapping[str, Any], secret: str) -> None:
+        registered = _registered_settings(wanted, facts, known)
+        env_file.change(ENV_FILE, {**settings, **registered, "CLIENT_SECRET": secret})
 
     facts = carry_out(graph, plan, save=save, say=click.echo)
-    env_file.change(ENV_FILE, settings | _registered_settings(wanted, facts, {**there, **settings}, settings))
+    env_file.change(ENV_FILE, settings | _registered_settings(wanted, facts, known))
     click.echo(f"{ENV_FILE} is written. Only you can read it.")
 
 

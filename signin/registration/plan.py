@@ -61,7 +61,7 @@ def plan_registration(wanted: Wanted, found: Found) -> Plan:
     planner.grant_consent()
     if wanted.kind == EXTERNAL_ID:
         planner.link_user_flow()
-    if wanted.kind == B2C:
+    if wanted.kind == B2C and not wanted.user_flow:
         planner.remark_on_b2c_user_flows()
     return Plan(tuple(planner.steps), planner.facts, tuple(planner.remarks))
 
@@ -225,7 +225,7 @@ class _Planner:
         if web:
             self._patch("web", f"Add {' and '.join(missing) or 'the logout URL'} to {name}", {"web": web})
         if _is_too_narrow(str(there.get("signInAudience")), wanted.audience):
-            change = {"signInAudience": wanted.audience}
+            change: Json = {"signInAudience": wanted.audience}
             if "api" in body:
                 change["api"] = body["api"]
             self._patch("web", f"Let {name} be used by {wanted.audience}", change)

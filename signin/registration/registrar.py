@@ -10,19 +10,19 @@ from .plan import SECRET, Plan, Step
 
 REFERENCE = re.compile(r"\{(\w+)\.(\w+)\}")
 
-Save = Callable[[str, str | None], None]
+Save = Callable[[dict[str, Json], str], None]
 
 
 def carry_out(
     graph: Graph,
     plan: Plan,
     *,
-    save: Save = lambda client_id, secret: None,
+    save: Save = lambda facts, secret: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Json]:
     """Send the plan's requests in order. Returns the objects by the names that the plan gives them.
 
-    `save` is called with the client ID and a new client secret as soon as there is one, because Graph never
+    `save` is called with these objects and a new client secret as soon as there is one, because Graph never
     shows it again. Raises RegistrationError. What was made until then stays, and a new plan goes on from
     there.
     """
@@ -31,7 +31,7 @@ def carry_out(
         say(step.what)
         answer = _send(graph, step, facts)
         if step.gives == SECRET:
-            save(str(facts["web"]["appId"]), str(answer["secretText"]))
+            save(facts, str(answer["secretText"]))
         elif step.gives:
             facts[step.gives] = answer
     return facts

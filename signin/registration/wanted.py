@@ -23,7 +23,7 @@ class Wanted:
     of its domains. `known_unique_name` is that of a registration that is there, whatever its name is now.
     `secret_name` tells the client secrets of several machines apart, and `secret` is the one that this
     machine has. An app with a federated credential needs none. `user_flow` is the display name of an External
-    ID user flow.
+    ID user flow, or the name of the B2C sign-in user flow.
     """
 
     kind: str
