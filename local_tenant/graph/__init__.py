@@ -1,8 +1,7 @@
 """A stand-in for Microsoft Graph and for the sign-in of its operator, for development and tests only.
 
 It holds app registrations, service principals, permission grants and user flows in memory. It checks each
-request against Microsoft's published types (schema.json) and the rules of the Graph reference. What Graph would
-refuse, it refuses.
+request against Microsoft's published types (schema.json) and the rules of the Graph reference.
 """
 
 from .directory import Directory

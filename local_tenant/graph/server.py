@@ -20,7 +20,7 @@ from .sign_in import SignInService
 
 @dataclass
 class Fault:
-    """What goes wrong with the next requests whose method and path fit.
+    """What goes wrong with the next requests whose method (`POST|PATCH`: either) and path fit.
 
     Without a `status` the connection is reset. It happens before the request is carried out, or with `after`
     when it is done.
@@ -31,10 +31,18 @@ class Fault:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
+    skip: int = 0
     after: bool = False
 
-    def fits(self, method: str, path: str) -> bool:
-        return self.times > 0 and method == self.method and self.path in path
+    def takes(self, method: str, path: str) -> bool:
+        """Whether this request fails. The first `skip` that fit do not."""
+        if not self.times or method not in self.method.split("|") or self.path not in path:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
 
 
 class LocalGraph:
@@ -98,11 +106,9 @@ class LocalGraph:
         path = f"/{path}"
         entry: dict[str, Any] = {"method": request.method, "path": path, "at": time.time()}
         self.requests.append(entry)
-        fault = next((fault for fault in self.faults if fault.fits(request.method, path)), None)
-        if fault:
-            fault.times -= 1
-            if not fault.after:
-                return self._fail(fault)
+        fault = next((fault for fault in self.faults if fault.takes(request.method, path)), None)
+        if fault and not fault.after:
+            return self._fail(fault)
         scheme, _, access_token = request.headers.get("Authorization", "").partition(" ")
         scopes = self.sign_in.scopes_of(access_token) if scheme == "Bearer" else None
         if scopes is None:

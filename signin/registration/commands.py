@@ -167,7 +167,7 @@ def unregister(**options: Any) -> None:
     if plan.steps:
         _ask(options)
         carry_out(graph, plan, say=say)
-        _forget_client(found, there, say)
+    _forget_client(found, there, say)
 
 
 def _graph(options: Mapping[str, Any], wanted: Wanted, say: Say) -> Graph:
@@ -326,7 +326,8 @@ def _carry_out(
 def _forget_client(found: Found, there: Mapping[str, str], say: Say) -> None:
     """Empty the client ID and secret of `.env` if they were the removed registration's."""
     backup = ENV_FILE.with_name(ENV_FILE.name + env_file.BACKUP_SUFFIX).name
-    if found.web and there.get("CLIENT_ID") == found.web["appId"]:
+    removed = found.web or found.deleted_web or {}
+    if removed and there.get("CLIENT_ID") == removed["appId"]:
         env_file.change(ENV_FILE, {"CLIENT_ID": "", "CLIENT_SECRET": ""})
         say(
             f"CLIENT_ID and CLIENT_SECRET in {ENV_FILE.name} are emptied. Its other settings stay, "

@@ -23,9 +23,9 @@ FLOW_LINKS = "conditions/applications/includeApplications"
 class Found:
     """Objects of the directory, as Microsoft Graph gives them. None: not there.
 
-    `deleted_*` can be restored. `grants` are the web app's permission grants, `api_clients` the service
-    principals of other apps that may call the web API. `user_flows` are the tenant's External ID user flows,
-    `linked_flow` is the one that the web app belongs to.
+    `namesakes` are other registrations of the web app's name. `deleted_*` can be restored. `grants` are the
+    web app's permission grants, `api_clients` the service principals of other apps that may call the web API.
+    `user_flows` are the tenant's External ID user flows, `linked_flow` is the one of the web app.
     """
 
     graph_service: Json
@@ -33,6 +33,7 @@ class Found:
     web_service: Json | None = None
     api: Json | None = None
     api_service: Json | None = None
+    namesakes: list[Json] = field(default_factory=list)
     deleted_web: Json | None = None
     deleted_api: Json | None = None
     deleted_web_service: Json | None = None
@@ -62,7 +63,8 @@ def look(graph: Graph, wanted: Wanted) -> Found:
     found.web, found.web_service = _registration(graph, wanted.unique_name)
     found.api, found.api_service = _registration(graph, wanted.api_unique_name)
     if not found.web:
-        _require_free_name(graph, wanted.name)
+        named = query("/applications", filter=equals("displayName", wanted.name), select="id,appId")
+        found.namesakes = graph.get_all(named)
         found.deleted_web, found.deleted_web_service = _deleted(graph, wanted.name, wanted.unique_name)
     if not found.api:
         found.deleted_api, found.deleted_api_service = _deleted(
@@ -106,14 +108,13 @@ def _registration(graph: Graph, unique_name: str) -> tuple[Json | None, Json | N
     return app, graph.get_if_there(query(service_path, select="id,appId"))
 
 
-def _require_free_name(graph: Graph, name: str) -> None:
-    named = equals("displayName", name)
-    others = graph.get_all(query("/applications", filter=named, select="id,appId,displayName"))
-    if others:
-        client_ids = tuple(str(app["appId"]) for app in others)
+def require_free_name(found: Found, wanted: Wanted) -> None:
+    """Raise NameTaken if registrations that flask register did not make have the web app's name."""
+    if found.namesakes:
+        client_ids = tuple(str(app["appId"]) for app in found.namesakes)
         raise NameTaken(
-            f"The tenant has {len(others)} app registration(s) named {name} that flask register did not make "
-            f"(client ID {', '.join(client_ids)}). Choose another name with --name.",
+            f"The tenant has {len(client_ids)} app registration(s) named {wanted.name} that flask register "
+            f"did not make (client ID {', '.join(client_ids)}). Choose another name with --name.",
             client_ids=client_ids,
         )
 

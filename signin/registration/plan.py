@@ -12,7 +12,7 @@ from typing import Any
 
 from app_config import B2C, EXTERNAL_ID
 
-from .directory import FLOW_LINKS, MICROSOFT_GRAPH, TAG, Found, take_deleted
+from .directory import FLOW_LINKS, MICROSOFT_GRAPH, TAG, Found, require_free_name, take_deleted
 from .errors import UserFlowUnknown
 from .graph import Json, literal
 from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, SECRET_NAME, Wanted
@@ -51,6 +51,7 @@ class Plan:
 
 def plan_registration(wanted: Wanted, found: Found) -> Plan:
     """The steps from what is found to what is wanted. Raises RegistrationError."""
+    require_free_name(found, wanted)
     take_deleted(found, wanted)
     planner = _Planner(wanted, found)
     planner.restore()

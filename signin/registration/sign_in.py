@@ -73,11 +73,12 @@ def sign_in(
 
 
 def _has_browser() -> bool:
+    """Whether there is a browser with a window. One in the terminal cannot show the sign-in pages."""
     try:
-        webbrowser.get()
+        browser = webbrowser.get()
     except webbrowser.Error:
         return False
-    return True
+    return type(browser) is not webbrowser.GenericBrowser
 
 
 def _by_browser(app: Any, scopes: list[str], say: Say) -> Mapping[str, Any] | None:
