@@ -1,4 +1,4 @@
-"""A browser for the operator: `BROWSER="python -m tests.registration.browser %s &"`.
+"""A browser for the operator: `BROWSER="python browser.py %s &"`.
 
 It accepts what the stand-in's sign-in page asks for, and takes the answer to the command that waits for it.
 """

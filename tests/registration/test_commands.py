@@ -16,6 +16,7 @@ from signin.registration import env_file
 from tests.helpers.processes import ROOT
 from tests.registration.conftest import DOMAIN
 
+HERE = Path(__file__).parent
 B2C = ("--b2c-tenant-name", "contoso", "--signupsignin-user-flow", "B2C_1_signupsignin1")
 
 
@@ -34,7 +35,7 @@ class Clone:
     def env(self) -> dict[str, str]:
         return env_file.read(self.env_path)
 
-    def flask(self, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+    def flask(self, *words: str, answer: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Type `flask WORDS`."""
         command = [str(Path(sys.executable).with_name("flask")), *words]
         environ = {
@@ -44,6 +45,7 @@ class Clone:
             # Nothing leaves this machine, so that flask check does not wait for a tenant that is not there.
             "HTTPS_PROXY": "http://127.0.0.1:1",
             "NO_PROXY": "127.0.0.1,localhost",
+            **environment,
         }
         return subprocess.run(
             command,
@@ -220,6 +222,23 @@ def test_other_commands_still_need_settings(clone: Clone) -> None:
     assert done.returncode == 1
     assert "CLIENT_ID is missing" in done.stderr
     assert "flask register" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "environment, sign_in",
+    [
+        ({"BROWSER": f"{sys.executable} {HERE / 'browser.py'} %s &"}, "The browser opens"),
+        ({"BROWSER": "/bin/false %s"}, "enter the code"),
+        ({"PATH": ""}, "enter the code"),
+    ],
+    ids=["with a window", "in the terminal", "none"],
+)
+def test_the_browser_comes_first(clone: Clone, environment: dict[str, str], sign_in: str) -> None:
+    url = clone.server.url
+    done = clone.flask("register", *B2C, "--dry-run", "--login-url", url, "--graph-url", url, **environment)
+
+    assert sign_in in done.stderr
+    assert f"Signed in as admin@{DOMAIN}" in done.stderr
 
 
 def test_options_of_flask_may_come_first(clone: Clone) -> None:

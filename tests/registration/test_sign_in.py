@@ -1,22 +1,19 @@
-"""How the operator signs in."""
+"""How the operator signs in. test_commands.py has the browser, which needs a process of its own."""
 
 import re
-import sys
-import webbrowser
 
 import pytest
 import requests
 
 from local_tenant.graph import LocalGraph
 from signin.registration import Graph, Operator, PermissionMissing, SignInFailed, WrongTenant, sign_in
-from tests.helpers.processes import ROOT
 from tests.registration.conftest import DOMAIN
 
 SCOPES = ("Application.ReadWrite.All", "Organization.Read.All")
 
 
-def run(server: LocalGraph, tenant: str = DOMAIN, *, device_code: bool = True) -> Operator:
-    """Sign in. With a device code, somebody enters it on another device."""
+def run(server: LocalGraph, tenant: str = DOMAIN) -> Operator:
+    """Sign in with a device code, which somebody enters on another device."""
 
     def enter_code(line: str) -> None:
         code = re.search(r"the code (\w+)", line)
@@ -29,7 +26,7 @@ def run(server: LocalGraph, tenant: str = DOMAIN, *, device_code: bool = True) -
         SCOPES,
         graph_url=server.url,
         login_url=server.url,
-        device_code=device_code,
+        device_code=True,
         say=enter_code,
     )
 
@@ -40,23 +37,6 @@ def test_a_device_code_signs_in(server: LocalGraph) -> None:
     assert operator.tenant_id == server.directory.tenant_id
     assert operator.username == f"admin@{DOMAIN}"
     assert Graph(operator.access_token, server.url).get("/organization")
-
-
-def test_the_browser_signs_in(server: LocalGraph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.registration.browser %s &")
-    monkeypatch.chdir(ROOT)
-    operator = run(server, device_code=False)
-
-    assert Graph(operator.access_token, server.url).get("/organization")
-
-
-@pytest.mark.parametrize("browser", ["", "/bin/false %s"], ids=["none", "in the terminal"])
-def test_without_a_window_it_takes_a_device_code(
-    server: LocalGraph, monkeypatch: pytest.MonkeyPatch, browser: str
-) -> None:
-    monkeypatch.setattr(webbrowser, "_tryorder", [browser] if browser else [])
-
-    assert run(server, device_code=False).tenant_id == server.directory.tenant_id
 
 
 def test_the_tenant_can_be_named_by_its_id(server: LocalGraph) -> None:
