@@ -34,6 +34,14 @@ LONGEST_SECRET_NAME = 90  # Microsoft Graph shortens longer ones
 
 Command = Callable[..., None]
 
+
+def _https(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    """Access tokens go there, so it has to be https."""
+    if urlsplit(url).scheme != "https":
+        raise click.BadParameter("It has to be an https URL.")
+    return url
+
+
 COMMON_OPTIONS = (
     click.option(
         "--b2c-tenant-name", metavar="NAME", help="Azure AD B2C: contoso, of contoso.onmicrosoft.com."
@@ -46,10 +54,21 @@ COMMON_OPTIONS = (
     click.option("--yes", is_flag=True, help="Do not ask."),
     click.option("--dry-run", is_flag=True, help="Print the requests as JSON, and change nothing."),
     click.option("--device-code", is_flag=True, help="Sign in on another device, with a code."),
+    # The local tenant's stand-in for both takes their place in development.
     click.option(
-        "--login-url", default=LOGIN_URL, show_default=True, help="Sign-in service, for national clouds."
+        "--login-url",
+        default=LOGIN_URL,
+        show_default=True,
+        callback=_https,
+        help="Sign-in service, for national clouds.",
     ),
-    click.option("--graph-url", default=GRAPH_URL, show_default=True, help="Microsoft Graph of that cloud."),
+    click.option(
+        "--graph-url",
+        default=GRAPH_URL,
+        show_default=True,
+        callback=_https,
+        help="Microsoft Graph of that cloud.",
+    ),
 )
 # What .env calls them. An option that is not given comes from there.
 SETTING_OPTIONS = (
@@ -342,6 +361,9 @@ def _check(there: Mapping[str, str], say: Say) -> int:
     say("\nflask check")
     # Flask has read the old .env into this process's environment, which would win over the new one.
     environ = {name: value for name, value in os.environ.items() if there.get(name) != value.strip()}
+    for name, value in env_file.read(ENV_FILE).items():
+        if environ.get(name, value) != value:
+            say(f"Note: {name} in the environment wins over {ENV_FILE.name}.")
     command = [sys.executable, "-m", "flask", "check"]
     status = subprocess.run(command, cwd=app_config.HERE, env=environ, check=False).returncode  # noqa: S603
     if status:

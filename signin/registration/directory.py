@@ -65,11 +65,9 @@ def look(graph: Graph, wanted: Wanted) -> Found:
     if not found.web:
         named = query("/applications", filter=equals("displayName", wanted.name), select="id,appId")
         found.namesakes = graph.get_all(named)
-        found.deleted_web, found.deleted_web_service = _deleted(graph, wanted.name, wanted.unique_name)
+        found.deleted_web, found.deleted_web_service = _deleted(graph, wanted.unique_name)
     if not found.api:
-        found.deleted_api, found.deleted_api_service = _deleted(
-            graph, wanted.api_name, wanted.api_unique_name
-        )
+        found.deleted_api, found.deleted_api_service = _deleted(graph, wanted.api_unique_name)
     if found.web_service:
         own = equals("clientId", found.web_service["id"])
         found.grants = graph.get_all(query("/oauth2PermissionGrants", filter=own))
@@ -119,28 +117,28 @@ def require_free_name(found: Found, wanted: Wanted) -> None:
         )
 
 
-def _deleted(graph: Graph, name: str, unique_name: str) -> tuple[Json | None, Json | None]:
+def _deleted(graph: Graph, unique_name: str) -> tuple[Json | None, Json | None]:
     """The deleted app registration that still holds this unique name, and its service principal."""
-    path, named = "/directory/deletedItems/microsoft.graph", equals("displayName", name)
-    apps = graph.get_all(query(f"{path}.application", filter=named))
-    app = next((app for app in apps if app.get("uniqueName") == unique_name), None)
-    if not app or TAG not in app.get("tags", []):
+    path = "/directory/deletedItems/microsoft.graph"
+    app = next((a for a in graph.get_all(f"{path}.application") if a.get("uniqueName") == unique_name), None)
+    if not app:
         return None, None
-    services = graph.get_all(query(f"{path}.servicePrincipal", filter=named))
+    services = graph.get_all(f"{path}.servicePrincipal")
     return app, next((service for service in services if service.get("appId") == app["appId"]), None)
 
 
 def take_deleted(found: Found, wanted: Wanted) -> None:
     """With --restore, treat what was deleted as there. Raises DeletedNamesake without it."""
     wants_api = bool(wanted.api_scopes)
-    deleted = [app for app in (found.deleted_web, found.deleted_api if wants_api else None) if app]
-    if deleted and not wanted.restore:
-        app = deleted[0]
-        raise DeletedNamesake(
-            f"The app registration {app['displayName']} (client ID {app['appId']}) was deleted on "
-            f"{str(app.get('deletedDateTime'))[:10]}, and its name is reserved for 30 days. Restore it with "
-            "--restore, or choose another name with --name."
-        )
+    for app in (found.deleted_web, found.deleted_api if wants_api else None):
+        is_ours = app is not None and TAG in app.get("tags", [])
+        if app and not (is_ours and wanted.restore):
+            restore = "Restore it with --restore, or choose" if is_ours else "Choose"
+            raise DeletedNamesake(
+                f"The app registration {app['displayName']} (client ID {app['appId']}) was deleted on "
+                f"{str(app.get('deletedDateTime'))[:10]}, and its name is reserved for 30 days. {restore} "
+                "another name with --name."
+            )
     if found.deleted_web:
         found.web, found.web_service = found.deleted_web, found.deleted_web_service
     if found.deleted_api and wants_api:

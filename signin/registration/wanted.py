@@ -45,7 +45,8 @@ class Wanted:
     @property
     def unique_name(self) -> str:
         """The web app's `uniqueName` in Microsoft Graph: what the next run finds it by."""
-        return self.known_unique_name or re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        words = re.findall(r"[a-z0-9]+", self.name.lower())
+        return self.known_unique_name or "-".join(words) or str(uuid.uuid5(uuid.NAMESPACE_URL, self.name))
 
     @property
     def api_name(self) -> str:

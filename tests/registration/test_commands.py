@@ -191,6 +191,22 @@ def test_a_secret_is_kept_when_a_later_step_fails(clone: Clone) -> None:
     assert clone.env["CLIENT_SECRET"] == clone.server.directory.secret(app["passwordCredentials"][0]["keyId"])
 
 
+def test_the_environment_is_said_to_win(clone: Clone) -> None:
+    url = clone.server.url
+    to_stand_in = ("--device-code", "--login-url", url, "--graph-url", url)
+    done = clone.flask("register", *to_stand_in, *B2C, "--yes", SESSION_DIR="", CLIENT_ID="another")
+
+    assert "Note: CLIENT_ID in the environment wins over .env." in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--graph-url", "--login-url"])
+def test_tokens_go_over_https_only(clone: Clone, option: str) -> None:
+    done = clone.run("register", *B2C, option, "http://127.0.0.1:1")
+
+    assert done.returncode == 2
+    assert option in done.stderr
+
+
 def test_without_a_tenant_it_says_how_to_name_one(clone: Clone) -> None:
     done = clone.run("register")
 

@@ -44,6 +44,14 @@ def test_a_name_with_a_quote_works(operator: AsOperator) -> None:
     assert ada.plan().steps == ()
 
 
+def test_a_name_without_latin_letters_works(operator: AsOperator) -> None:
+    ada = operator(name="応用")
+    ada.register()
+
+    assert ada.directory.named("応用")
+    assert ada.plan().steps == ()
+
+
 def test_a_deleted_namesake_is_named(operator: AsOperator) -> None:
     ada = operator()
     ada.register()
@@ -65,6 +73,14 @@ def test_a_deleted_registration_is_restored(operator: AsOperator) -> None:
     assert ada.granted()["Flask web app API"] == "tasks.read tasks.write"
     assert ada.directory.deleted == {}
     assert ada.plan().steps == ()
+
+
+def test_a_deleted_registration_of_somebody_else_is_not_restored(operator: AsOperator) -> None:
+    ada = operator(restore=True)
+    ada.directory.delete_application(ada.directory.add_application("Tasks", "flask-web-app"))
+
+    with pytest.raises(DeletedNamesake, match="Choose another name"):
+        ada.plan()
 
 
 def test_a_tenant_of_another_type_is_refused(operator: AsOperator) -> None:
