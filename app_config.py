@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -277,14 +278,14 @@ class Settings:
             return B2C
         return kind_of(self.authority, self.authority_kind)
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """The app's own scheme, host and port, as the browser knows them."""
         uri = urlsplit(self.redirect_uri.lower())
         default_port = {"https": ":443", "http": ":80"}[uri.scheme]
         return f"{uri.scheme}://{uri.netloc.removesuffix(default_port)}"
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The one `Host` that the app answers to."""
         return urlsplit(self.origin).netloc
@@ -292,6 +293,11 @@ class Settings:
     @property
     def https(self) -> bool:
         return self.origin.startswith("https://")
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether browsers reach the app at a loopback address, as during development."""
+        return _is_loopback(urlsplit(self.origin))
 
     @property
     def callback_path(self) -> str:

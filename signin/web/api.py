@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flask import g
 
@@ -29,6 +30,7 @@ from .words import ApiWords, words_for_api
 log = logging.getLogger(__name__)
 
 LOCK_PATIENCE = 10.0  # seconds to wait for another worker's refresh; a token request takes up to 8
+SHOWN_HEADERS = ("Content-Type", "WWW-Authenticate", "Location", "Retry-After")
 LONGEST_JSON = 200_000  # characters that are laid out with indentation, which can make a page of any size
 
 
@@ -73,6 +75,12 @@ class ApiAnswer:
         return self.response.headers if self.response else {}
 
     @property
+    def shown_headers(self) -> list[tuple[str, str]]:
+        """The headers that explain an answer. A redirect may repeat a key of the URL, so its query is cut."""
+        shown = [(name, self.headers.get(name, "")) for name in SHOWN_HEADERS]
+        return [(name, _cut_query(value) if name == "Location" else value) for name, value in shown if value]
+
+    @property
     def truncated(self) -> bool:
         return bool(self.response and self.response.truncated)
 
@@ -84,7 +92,7 @@ class ApiAnswer:
     def body(self) -> str:
         return self._readable[1]
 
-    @property
+    @cached_property
     def _readable(self) -> tuple[str, str]:
         text = self.response.text.removeprefix("\ufeff") if self.response else ""
         if not text.strip():
@@ -98,6 +106,13 @@ class ApiAnswer:
             return "json", printable(pretty)
         except (ValueError, RecursionError):
             return "text", text
+
+
+def _cut_query(location: str) -> str:
+    try:
+        return without_query(location)
+    except ValueError:
+        return "malformed"
 
 
 def call_api(
@@ -132,6 +147,8 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
     began, response, failure = time.perf_counter(), None, ""
     try:
         response = engine().api_http.request(method, url, body=content, headers=sent)
+    except HttpOverloaded as error:
+        raise TooBusy("too many calls to the web API are under way") from error
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)

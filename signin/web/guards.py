@@ -47,7 +47,9 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
                 return view(*args, **kwargs)
             except InteractionRequired as error:
                 log_failure(error)
-                return _sign_in_first() if is_script() else begin_interaction(error, _path_to_return_to())
+                if is_script() or came_from_elsewhere():
+                    return _sign_in_first()
+                return begin_interaction(error, _path_to_return_to())
             except SignInRequired as error:
                 log_failure(error)
                 return _sign_in_first()
@@ -99,7 +101,7 @@ def _sign_in_first() -> ResponseReturnValue:
     if is_script():
         return _unauthorized(next_path)
     _refuse_machines()
-    if came_from_elsewhere() and not current_user:
+    if came_from_elsewhere():
         return page("sign_in.html", 401, next=next_path)
     return begin_unasked(SIGN_IN, next_path)
 

@@ -7,7 +7,7 @@ worker can complete it, and the server stores nothing for strangers.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request
@@ -123,7 +123,7 @@ def forget_pending_flows() -> None:
 def _keep(pending: PendingFlow, response: Response) -> None:
     cookies = engine().cookies
     name = cookies.flow + pending.auth_code_flow["state"]
-    sealed = engine().seal.seal(name, asdict(pending))
+    sealed = engine().seal.seal(name, vars(pending))
     response.set_cookie(name, sealed, max_age=LIFETIME, **cookies.attributes)
     _forget_oldest_flows(MOST_BYTES - len(name) - len(sealed))
 
