@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-import time
 
+from ..command import ENDING, Signals
 from . import Directory, LocalGraph
 
 TYPES = {"b2c": "AAD B2C", "external-id": "CIAM", "entra-id": "AAD"}
@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8410)
     parser.add_argument("--kind", choices=TYPES, default="b2c")
     options = parser.parse_args()
+    signals = Signals(ENDING)
     directory = Directory(tenant_type=TYPES[options.kind])
     if options.kind == "external-id":
         directory.add_user_flow("SignUpSignIn")
@@ -25,11 +26,7 @@ def main() -> None:
             f"--login-url {graph.url} --graph-url {graph.url} ..."
         )
         sys.stdout.flush()
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            pass
+        signals.wait()
 
 
 if __name__ == "__main__":

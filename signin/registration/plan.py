@@ -5,6 +5,8 @@ such as `{web.appId}`. `registrar` puts the value there.
 """
 
 import base64
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,15 +20,13 @@ from .graph import Json, literal
 from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, SECRET_NAME, Wanted
 
 NARROW_TO_WIDE = (ONE_TENANT, MANY_TENANTS, MANY_TENANTS_AND_PERSONAL)
+REFERENCE = re.compile(r"\{(\w+)\.(\w+)\}")
 SECRET = "secret"  # noqa: S105 - the name of an answer
 
 
 @dataclass(frozen=True)
 class Step:
-    """One request. Later steps refer to its answer by the name `gives`.
-
-    `on_new` says that it is about an object that an earlier step makes.
-    """
+    """One request. Later steps refer to its answer by the name `gives`."""
 
     what: str
     method: str
@@ -34,7 +34,11 @@ class Step:
     body: Json | None = None
     headers: dict[str, str] = field(default_factory=dict)
     gives: str = ""
-    on_new: bool = False
+
+    @property
+    def on_new(self) -> bool:
+        """Whether the request is about an object that an earlier step makes."""
+        return bool(REFERENCE.search(self.path + json.dumps(self.body)))
 
 
 @dataclass(frozen=True)
@@ -270,7 +274,6 @@ class _Planner:
             f"{base}/addPassword",
             body,
             gives=SECRET,
-            on_new="web" not in self.facts,
         )
         for credential in there:  # this machine's earlier ones, which nothing uses any more
             if credential.get("displayName") == wanted.secret_name:
@@ -295,7 +298,7 @@ class _Planner:
         if not grant:
             body: Json = {"clientId": self._ref("web_service", "id"), "consentType": "AllPrincipals"}
             body |= {"resourceId": resource_id, "scope": " ".join(scopes)}
-            self._add(what, "POST", "/oauth2PermissionGrants", body, on_new=True)
+            self._add(what, "POST", "/oauth2PermissionGrants", body)
             return
         granted = str(grant.get("scope") or "").split()
         missing = [scope for scope in scopes if scope not in granted]
@@ -316,7 +319,7 @@ class _Planner:
         path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}"
         body: Json = {"@odata.type": "#microsoft.graph.authenticationConditionApplication"}
         body["appId"] = self._ref("web", "appId")
-        self._add(f"Link the user flow {flow['displayName']}", "POST", path, body, on_new=True)
+        self._add(f"Link the user flow {flow['displayName']}", "POST", path, body)
 
     def _chosen_user_flow(self) -> Json | None:
         names = [str(flow.get("displayName")) for flow in self._found.user_flows]
@@ -343,16 +346,14 @@ class _Planner:
         self._add(what, "PATCH", path, body, headers={"Prefer": "create-if-missing"}, gives=gives)
 
     def _patch(self, name: str, what: str, body: Json) -> None:
-        self._add(
-            what, "PATCH", f"/applications/{self._ref(name, 'id')}", body, on_new=name not in self.facts
-        )
+        self._add(what, "PATCH", f"/applications/{self._ref(name, 'id')}", body)
 
     def _create_service(self, name: str, display_name: str) -> None:
         service = f"{name}_service"
         if service not in self.facts:
             body = {"appId": self._ref(name, "appId")}
             what = f"Create the service principal of {display_name}"
-            self._add(what, "POST", "/servicePrincipals", body, gives=service, on_new=True)
+            self._add(what, "POST", "/servicePrincipals", body, gives=service)
 
 
 def _is_too_narrow(audience: str, wanted: str) -> bool:

@@ -1,14 +1,11 @@
 """Carries a plan out, one request after the other."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from .errors import GraphUnavailable
 from .graph import Graph, Json
-from .plan import SECRET, Plan, Step
-
-REFERENCE = re.compile(r"\{(\w+)\.(\w+)\}")
+from .plan import REFERENCE, SECRET, Plan, Step
 
 Save = Callable[[dict[str, Json], str], None]
 

@@ -54,7 +54,7 @@ class Clone:
             input=answer,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     def run(self, command: str, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
