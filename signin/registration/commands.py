@@ -216,7 +216,7 @@ def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str,
         "redirect_uri",
         "endpoint",
         "client_certificate_path",
-        "client_certificate_password",
+        *(["client_certificate_password"] if options.get("client_certificate_path") else []),
     )
     settings = {name.upper(): str(options[name]) for name in names if options.get(name)}
     other: tuple[str, ...] = ()
@@ -242,9 +242,10 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
     redirect_uri = known["REDIRECT_URI"]
     origin = urlsplit(redirect_uri)
     api_scopes = tuple(options.get("api_scopes") or DEFAULT_API_SCOPES) if options.get("api") else ()
-    folder = f"{SECRET_NAME} on {socket.gethostname()}, folder {app_config.HERE.name}"
-    certificate = known.get("CLIENT_CERTIFICATE_PATH")
-    password = known.get("CLIENT_CERTIFICATE_PASSWORD")
+    secret_name = f"{SECRET_NAME} on {socket.gethostname()}, folder {app_config.HERE.name}"
+    is_registering = "client_certificate_path" in options
+    certificate = known.get("CLIENT_CERTIFICATE_PATH") if is_registering else None
+    password = options.get("client_certificate_password") or known.get("CLIENT_CERTIFICATE_PASSWORD")
     return Wanted(
         kind=kind,
         tenant=tenant,
@@ -255,7 +256,7 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         personal_accounts=known.get("AUTHORITY", "").rstrip("/").endswith(("/common", "/consumers")),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
-        secret_name=folder[:LONGEST_SECRET_NAME],
+        secret_name=secret_name[:LONGEST_SECRET_NAME],
         secret=there.get("CLIENT_SECRET"),
         needs_secret=not any(known.get(name) for name in OTHER_CREDENTIALS),
         user_flow=options.get("user_flow") or known.get("SIGNUPSIGNIN_USER_FLOW"),
@@ -276,7 +277,7 @@ def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
             "--authority https://login.microsoftonline.com/TENANT_ID (Entra ID)."
         )
     kind = app_config.kind_of(authority, known.get("AUTHORITY_KIND"))
-    segment = url.path.strip("/")
+    segment = url.path.strip("/").split("/")[0]
     if kind == EXTERNAL_ID and not segment:
         segment = f"{url.hostname.split('.')[0]}.onmicrosoft.com"
     tenant = tenant or ("" if segment.lower() in MANY_TENANTS else segment)

@@ -260,25 +260,31 @@ class _Planner:
         key["displayName"] = self._wanted.secret_name
         body = {"keyCredentials": [*keys, key]}
         self._patch("web", f"Add the certificate to {self._wanted.name}", body)
+        self._remove_earlier_secrets()
 
     def _add_secret(self) -> None:
         wanted = self._wanted
         there = (self._found.web or {}).get("passwordCredentials") or []
         if any(_is_ours(credential, wanted.secret) for credential in there):
             return
-        base = f"/applications/{self._ref('web', 'id')}"
         body: Json = {"passwordCredential": {"displayName": wanted.secret_name}}
         self._add(
             f"Create the client secret “{wanted.secret_name}” and write it to .env",
             "POST",
-            f"{base}/addPassword",
+            f"/applications/{self._ref('web', 'id')}/addPassword",
             body,
             gives=SECRET,
         )
-        for credential in there:  # this machine's earlier ones, which nothing uses any more
-            if credential.get("displayName") == wanted.secret_name:
-                what = f"Remove the earlier client secret “{wanted.secret_name}”"
-                self._add(what, "POST", f"{base}/removePassword", {"keyId": credential["keyId"]})
+        self._remove_earlier_secrets()
+
+    def _remove_earlier_secrets(self) -> None:
+        """Remove those of this machine, which nothing uses any more."""
+        name = self._wanted.secret_name
+        for credential in (self._found.web or {}).get("passwordCredentials") or []:
+            if credential.get("displayName") == name:
+                path = f"/applications/{self._ref('web', 'id')}/removePassword"
+                body = {"keyId": credential["keyId"]}
+                self._add(f"Remove the earlier client secret “{name}”", "POST", path, body)
 
     def grant_consent(self) -> None:
         self._grant("Microsoft Graph", self._ref("graph_service", "id"), self._wanted.openid_scopes)

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from local_tenant.graph import Directory, LocalGraph
 from signin.registration import (
@@ -83,6 +85,14 @@ class Operator:
             for grant in self.directory.grants.values()
             if grant["clientId"] == own and grant["consentType"] == "AllPrincipals"
         }
+
+
+def certificate_file(folder: Path) -> Path:
+    """A PEM file with a new private key and its certificate."""
+    path = folder / "client.pem"
+    issued = trustme.CA().issue_cert("client.example", key_type=trustme.KeyType.RSA)
+    issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+    return path
 
 
 AsOperator = Callable[..., Operator]

@@ -14,7 +14,7 @@ from local_tenant.graph import Directory, LocalGraph
 from local_tenant.graph.server import Fault
 from signin.registration import env_file
 from tests.helpers.processes import ROOT
-from tests.registration.conftest import DOMAIN
+from tests.registration.conftest import DOMAIN, certificate_file
 
 HERE = Path(__file__).parent
 B2C = ("--b2c-tenant-name", "contoso", "--signupsignin-user-flow", "B2C_1_signupsignin1")
@@ -146,6 +146,16 @@ def test_settings_of_another_authority_are_emptied(clone: Clone) -> None:
     assert clone.env["AUTHORITY"] == "https://contoso.ciamlogin.com"
     assert "B2C_TENANT_NAME" not in clone.env
     assert "SIGNUPSIGNIN_USER_FLOW" not in clone.env
+
+
+def test_a_certificate_takes_the_place_of_the_secret(clone: Clone) -> None:
+    clone.run("register", *B2C, "--yes")
+    path = certificate_file(clone.folder)
+    done = clone.run("register", "--client-certificate-path", str(path), "--yes")
+
+    assert "ok    settings: complete and well-formed" in done.stdout
+    assert clone.env["CLIENT_CERTIFICATE_PATH"] == str(path)
+    assert "CLIENT_SECRET" not in clone.env
 
 
 def test_no_stops_before_anything_is_changed(clone: Clone) -> None:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from signin.oidc import Certificate
-from tests.registration.conftest import API_SCOPES, AsOperator, Operator
+from tests.registration.conftest import API_SCOPES, AsOperator, Operator, certificate_file
 
 KINDS = ["b2c", "external-id", "entra-id", "entra-id-many-tenants"]
 GRAPH_SERVICE = "00000003-0000-0000-c000-000000000000"
@@ -269,11 +268,7 @@ def test_a_federated_app_gets_no_secret(operator: AsOperator) -> None:
 
 
 def certificate(folder: Path) -> Certificate:
-    path = folder / "client.pem"
-    trustme.CA().issue_cert(
-        "client.example", key_type=trustme.KeyType.RSA
-    ).private_key_and_cert_chain_pem.write_to_path(str(path))
-    return Certificate(path)
+    return Certificate(certificate_file(folder))
 
 
 def test_a_certificate_is_registered_instead_of_a_secret(operator: AsOperator, tmp_path: Path) -> None:
@@ -283,6 +278,15 @@ def test_a_certificate_is_registered_instead_of_a_secret(operator: AsOperator, t
     assert len(ada.app["keyCredentials"]) == 1
     assert ada.app["passwordCredentials"] == []
     assert ada.plan().steps == ()
+
+
+def test_a_certificate_replaces_the_secret_of_this_machine(operator: AsOperator, tmp_path: Path) -> None:
+    ada, bob = operator(), operator(secret_name="flask register on bob")
+    ada.register()
+    bob.register()
+    ada.wants(certificate=certificate(tmp_path)).register()
+
+    assert [one["displayName"] for one in ada.app["passwordCredentials"]] == ["flask register on bob"]
 
 
 def test_a_certificate_of_somebody_else_stays(operator: AsOperator, tmp_path: Path) -> None:
