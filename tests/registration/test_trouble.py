@@ -12,6 +12,7 @@ from signin.registration import (
     PermissionMissing,
     UserFlowUnknown,
     WrongTenant,
+    carry_out,
 )
 from tests.registration.conftest import API_SCOPES, AsOperator
 
@@ -196,6 +197,16 @@ def test_a_refusal_carries_graphs_code(operator: AsOperator) -> None:
 
     assert (refused.value.status, refused.value.code) == (404, "Request_ResourceNotFound")
     assert refused.value.request_id
+
+
+def test_an_app_that_appears_after_the_plan_is_taken(operator: AsOperator) -> None:
+    ada = operator()
+    plan = ada.plan()
+    ada.directory.upsert_application("flask-web-app", {"displayName": "Flask web app"}, may_create=True)
+    facts = carry_out(ada.graph(), plan)
+
+    assert facts["web"]["appId"] == ada.app["appId"]
+    assert ada.granted() == {"Microsoft Graph": "openid profile offline_access"}
 
 
 # --- A break in the middle --------------------------------------------------------------------------
