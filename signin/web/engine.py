@@ -41,7 +41,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Cookies:
-    """The names and attributes of the app's cookies. With https, `__Host-` pins them to this host."""
+    """The names and attributes of the app's cookies."""
 
     prefix: str
     secure: bool
@@ -95,7 +95,7 @@ def make_engine(settings: app_config.Settings, store: Store) -> Engine:
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
         api_http=HttpClient("web API", ca_for=settings.endpoint or settings.origin),
-        cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
+        cookies=Cookies(settings.cookie_name_prefix, settings.https),
     )
 
 
