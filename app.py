@@ -8,7 +8,7 @@ the user comes back from the sign-in service. The package `signin` does the rest
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from signin.commands import add_commands
+from signin.commands import add_commands, run_registration_command
 from signin.web import (
     EDIT_PROFILE,
     RESET_PASSWORD,
@@ -18,33 +18,43 @@ from signin.web import (
     Cancelled,
     CompletedFlow,
     FlowLost,
+    InteractionRequired,
     PasswordForgotten,
     PendingFlow,
     ResponseRefused,
     SessionEnded,
     SignInApp,
     ask_first,
+    begin_interaction,
     begin_unasked,
     begin_user_flow,
     call_api,
     came_from_this_site,
     current_user,
+    end_my_other_sessions,
+    end_my_session,
     end_session,
+    forget_interaction,
+    front_channel_sign_out,
     go_to,
     hints_from,
     local_path,
+    my_sessions,
     page,
     people_only,
+    require_session_store,
+    save_profile,
     serve,
+    show_profile,
     show_sign_in_page,
     sign_in_required,
     start_session,
     take_pending_flow,
-    update_claims,
 )
 
+run_registration_command()  # flask register writes the settings, so it runs before they are read
 app = SignInApp(__name__)  # reads app_config, opens the session store, adds security headers and error pages
-add_commands(app)  # flask check
+add_commands(app)  # flask check, flask register, flask unregister
 settings = app.settings
 
 
@@ -56,7 +66,8 @@ def healthz() -> Response:
 
 @app.get("/")
 def home() -> ResponseReturnValue:
-    """Welcome the user, or offer to sign in."""
+    """Show the account, or offer to sign in."""
+    require_session_store()
     return page("home.html")
 
 
@@ -69,6 +80,16 @@ def home() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     """Begin the sign-up and sign-in user flow."""
     return begin_user_flow(SIGN_IN, local_path(request.args.get("next")), hints=hints_from(request.args))
+
+
+if app.offers(SIGN_UP):
+
+    @app.get("/signup")
+    @people_only
+    @ask_first
+    def signup() -> ResponseReturnValue:
+        """Begin the sign-in with the page for a new account."""
+        return begin_user_flow(SIGN_UP, local_path(request.args.get("next")), hints=hints_from(request.args))
 
 
 @app.get(settings.callback_path)
@@ -86,7 +107,7 @@ def callback() -> ResponseReturnValue:
     if any(len(values) > 1 for values in request.args.to_dict(flat=False).values()):
         raise ResponseRefused("a parameter is given twice")
 
-    # The authorization response, the code, and the ID token.
+    # Check the response, redeem the code, check the ID token.
     try:
         completed = app.client.complete(pending.user_flow, pending.auth_code_flow, request.args)
     except Cancelled:
@@ -95,19 +116,24 @@ def callback() -> ResponseReturnValue:
         if not app.offers(RESET_PASSWORD):
             raise
         return begin_unasked(RESET_PASSWORD, pending.next_path, "password_changed", hints=pending.hints)
+    except InteractionRequired as error:
+        if not error.claims:
+            raise
+        return begin_interaction(error, pending.next_path)
 
-    # What this user flow was for.
+    # Continue with the function for this user flow: see ON_RETURN below.
     return ON_RETURN[pending.user_flow](completed, pending)
 
 
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
     start_session(completed)
-    return go_to(pending.next_path, notice=pending.notice)
+    return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
 
 def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     """The user pressed Cancel at the sign-in service."""
+    forget_interaction()
     # A page that requires sign-in would send the user straight back to the sign-in service.
     next_path = "/" if pending.user_flow == SIGN_IN or not current_user else pending.next_path
     return go_to(next_path, notice="cancelled")
@@ -148,15 +174,26 @@ if app.offers(EDIT_PROFILE):
         next_path = local_path(request.args.get("next"))
         return begin_user_flow(EDIT_PROFILE, next_path, hints=hints_from(request.args))
 
+elif settings.profile_scope:
+
+    @app.route("/edit_profile", methods=["GET", "POST"])
+    @sign_in_required(scopes=settings.profile_scope)
+    @people_only
+    def edit_profile() -> ResponseReturnValue:
+        """Let the user change the profile in Microsoft Graph."""
+        next_path = local_path(request.args.get("next"))
+        if request.method == "POST" and came_from_this_site():
+            return save_profile(next_path)
+        return show_profile(next_path, sent_from_elsewhere=request.method == "POST")
+
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
-    """The user has edited the profile. Show the new values."""
+    """The user has edited the profile. Sign in with it, for new claims and new tokens."""
     if not current_user:
         raise SessionEnded("the session that the profile edit belongs to has ended")
     if current_user.id != completed.user_id:
         raise AccountMismatch("the profile edit is for another account")
-    update_claims(completed.claims)
-    return go_to(pending.next_path, notice="profile_updated")
+    return begin_unasked(SIGN_IN, pending.next_path, "profile_updated", hints=pending.hints)
 
 
 if app.offers(RESET_PASSWORD):
@@ -171,7 +208,7 @@ if app.offers(RESET_PASSWORD):
 
 
 def password_reset(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
-    """The user has a new password. Sign in with it: the reset flow's tokens are not for the web API."""
+    """The user has a new password. Sign in with it: the reset flow returns no token for the web API."""
     if current_user and current_user.id != completed.user_id:
         raise AccountMismatch("the password reset is for another account", password_changed=True)
     return begin_unasked(SIGN_IN, pending.next_path, "password_changed", hints=pending.hints)
@@ -185,6 +222,33 @@ ON_RETURN = {
 }
 
 
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+@app.get("/sessions")
+@sign_in_required
+def sessions() -> ResponseReturnValue:
+    """Show where the user is signed in."""
+    return page("sessions.html", sessions=my_sessions())
+
+
+@app.post("/sessions")
+@sign_in_required
+def end_sessions() -> ResponseReturnValue:
+    """End one session of the user, all others, or all."""
+    if not came_from_this_site():
+        return page("sessions.html", 403, sessions=my_sessions())
+    chosen = request.form.get("end", "")
+    if chosen in ("others", "all"):
+        end_my_other_sessions()
+    if chosen == "all":
+        return end_session()
+    if chosen == "others":
+        return go_to("/sessions", notice="other_sessions_ended")
+    ended = end_my_session(chosen)
+    return go_to("/sessions", notice="session_ended" if ended else "session_gone")
+
+
 # --- Sign out -------------------------------------------------------------------------------------
 
 
@@ -195,6 +259,14 @@ def logout() -> ResponseReturnValue:
     if not came_from_this_site():
         return page("sign_out.html", 403 if request.method == "POST" else 200)
     return end_session()
+
+
+if app.client.provider.has_front_channel_logout:
+
+    @app.get("/frontchannel_logout")
+    def frontchannel_logout() -> ResponseReturnValue:
+        """End the session that has ended at the sign-in service, which loads this in a hidden frame."""
+        return front_channel_sign_out()
 
 
 if __name__ == "__main__":

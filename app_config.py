@@ -3,6 +3,7 @@
 A `.env` file beside this module is read too. Variables that are already in the environment win over it.
 """
 
+import difflib
 import os
 import re
 import string
@@ -16,8 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import load_dotenv
 
 HERE = Path(__file__).resolve().parent
+# REDIRECT_URI may be none of these. Add the paths of your own routes.
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
-ROUTES |= {"/token_details", "/healthz"}
+ROUTES |= {"/token_details", "/sessions", "/signup", "/frontchannel_logout", "/healthz"}
 
 B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS = "b2c", "entra-id", "entra-id-many-tenants"
 EXTERNAL_ID, OPENID_CONNECT = "external-id", "openid-connect"
@@ -43,6 +45,7 @@ B2C_ONLY = (
 )
 
 GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+ALIKE = 0.88  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -151,6 +154,10 @@ def _minutes(text: str) -> int:
     return minutes
 
 
+def _yes_or_no(text: str) -> bool:
+    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[text.lower()]
+
+
 def _setting(
     cast: Callable[[str], Any], looks_like: str, default: Any = MISSING, *, show: bool = True
 ) -> Any:
@@ -239,6 +246,16 @@ class Settings:
         (),
     )
 
+    # Profile editing through Microsoft Graph.
+    profile_scope: tuple[str, ...] = _setting(
+        _scopes, "the Microsoft Graph permission to edit one's own profile: User.ReadWrite", ()
+    )
+    graph_url: str = _setting(
+        _endpoint,
+        "the https URL of Microsoft Graph, with its version: https://graph.microsoft.com/v1.0",
+        "https://graph.microsoft.com/v1.0",
+    )
+
     # Sessions.
     secret_key: str = _setting(
         _secret_key,
@@ -262,7 +279,14 @@ class Settings:
     session_idle_minutes: int = _setting(_minutes, "a whole number of minutes", 24 * 60)
     session_absolute_minutes: int = _setting(_minutes, "a whole number of minutes", 14 * 24 * 60)
 
+    # Pages and cookies.
+    show_operator_help: bool | None = _setting(_yes_or_no, "yes or no", None)
+    cookie_prefix: str | None = _setting(
+        _matching(r"[A-Za-z0-9_-]{1,32}"), "up to 32 letters, digits, hyphens and underscores: portal", None
+    )
+
     # Development.
+    flask_run_port: int | None = _setting(int, "the port that `flask run` listens on: 5000", None)
     insecure_sign_in_origin: str | None = _setting(
         _insecure_sign_in_origin,
         "an http origin on this machine where sign-in pages may be: http://127.0.0.1:8400",
@@ -276,7 +300,7 @@ class Settings:
             return OPENID_CONNECT
         if not self.authority:
             return B2C
-        return _kind_of(self.authority, self.authority_kind)
+        return kind_of(self.authority, self.authority_kind)
 
     @cached_property
     def origin(self) -> str:
@@ -300,11 +324,31 @@ class Settings:
         return _is_loopback(urlsplit(self.origin))
 
     @property
+    def port(self) -> int:
+        """The port that browsers reach the app on."""
+        return urlsplit(self.origin).port or (443 if self.https else 80)
+
+    @property
+    def shows_operator_help(self) -> bool:
+        """Whether error pages also speak to the people who run the site. By default during development."""
+        return self.on_this_machine if self.show_operator_help is None else self.show_operator_help
+
+    @property
+    def cookie_name_prefix(self) -> str:
+        """What the names of all cookies begin with.
+
+        With https, `__Host-` pins them to this host. Cookies do not know ports, so the port in the name keeps
+        apps on a developer's machine apart.
+        """
+        usual = f"signin_{self.port}" if self.on_this_machine else "signin"
+        return f"{'__Host-' if self.https else ''}{self.cookie_prefix or usual}_"
+
+    @property
     def callback_path(self) -> str:
         return urlsplit(self.redirect_uri).path
 
 
-def _kind_of(authority: str, authority_kind: str | None) -> str:
+def kind_of(authority: str, authority_kind: str | None) -> str:
     """The kind of AUTHORITY: what AUTHORITY_KIND says, or what the host name tells."""
     url = urlsplit(authority.lower())
     kind = authority_kind or (ENTRA_ID if url.hostname in ENTRA_ID_HOSTS else EXTERNAL_ID)
@@ -339,6 +383,7 @@ def read(environ: Mapping[str, str]) -> Settings:
             "The app cannot start with these settings:\n\n"
             + "\n".join(f"  - {fault}" for fault in faults)
             + "\n\nSet them in the environment or in a .env file (.env.sample lists all settings)."
+            + "\nTo register the app in your own tenant and write .env: flask register"
             + "\nTo try the app without a cloud account: python -m local_tenant flask run --port 5000\n"
         )
     return Settings(**values)
@@ -365,12 +410,14 @@ def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
         faults.append("Two user-flow settings have the same value. Each needs a different flow")
     if "AUTHORITY_KIND" in given and chosen != ["AUTHORITY"]:
         faults.append("AUTHORITY_KIND belongs to AUTHORITY")
+    if "PROFILE_SCOPE" in given and chosen != ["AUTHORITY"]:
+        faults.append("PROFILE_SCOPE belongs to AUTHORITY: only Entra ID and External ID have it")
     return faults + _tenant_faults(given, values)
 
 
 def _tenant_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     authority = values.get("authority")
-    kind = _kind_of(authority, values.get("authority_kind")) if authority else ""
+    kind = kind_of(authority, values.get("authority_kind")) if authority else ""
     if kind == ENTRA_ID_MANY_TENANTS:
         if "ALLOWED_TENANTS" in given:
             return []
@@ -430,7 +477,35 @@ def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     return faults
 
 
-def load() -> Settings:
-    """The settings from the environment and, for what it does not set, from `.env` beside this module."""
+def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
+    """The names in `environ` that look like a setting's and are not, each with the setting's name."""
+    known = [setting.name.upper() for setting in fields(Settings)]
+    user_flows = [name for name in known if name.endswith("_USER_FLOW")]
+    found = {}
+    for name in environ:
+        if name in known:
+            continue
+        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        if not alike and name.endswith("_USER_FLOW"):
+            alike = difflib.get_close_matches(name, user_flows, n=1, cutoff=0)
+        if alike:
+            found[name] = alike[0]
+    return found
+
+
+def misspelt_here() -> dict[str, str]:
+    """`misspelt` for the environment and `.env`."""
     load_dotenv(HERE / ".env")
+    return misspelt(os.environ)
+
+
+def load() -> Settings:
+    """The settings from the environment and, for what it does not set, from `.env` beside this module.
+
+    Raises ConfigError.
+    """
+    try:
+        load_dotenv(HERE / ".env")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{HERE / '.env'} is not UTF-8 text. Save it as UTF-8.") from error
     return read(os.environ)

@@ -20,7 +20,6 @@ from . import token_cache as tokens
 from .claims import short
 from .credentials import Credential
 from .errors import (
-    InteractionRequired,
     OidcError,
     ProviderUnavailable,
     ResponseRefused,
@@ -44,7 +43,7 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'", module="m
 
 ADDED_BY_MSAL = {"openid", "profile", "offline_access"}  # it refuses them among the scopes asked for
 
-# What MSAL, which does not validate, raises on an answer that it cannot make sense of.
+# What MSAL raises for malformed responses, which it does not validate.
 UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -67,6 +66,7 @@ class SignIn:
     token_cache: str
     new_user: bool
     granted_scopes: frozenset[str]
+    began: float  # when the user flow began, in seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Client:
         # The response belongs to this flow (RFC 6749 section 10.12).
         if response.get("state") != auth_code_flow["state"]:
             raise ResponseRefused("the response has another state")
-        # It comes from this provider, where it says from which (RFC 9207 section 2.4).
+        # If the response names its issuer, it is this provider (RFC 9207 section 2.4).
         if "iss" in response and not self.provider.response_issuer_fits(response["iss"], metadata["issuer"]):
             raise ResponseRefused(f"the response comes from {response['iss']!r}")
         if "iss" not in response and metadata.get("authorization_response_iss_parameter_supported") is True:
@@ -163,24 +163,26 @@ class Client:
         if "error" in response:
             raise self.error_from({name: response.get(name) for name in ("error", "error_description")})
         with self._application(user_flow) as application:
-            # The code, for tokens. MSAL checks the nonce, and sends the PKCE verifier.
+            # Redeem the code. MSAL checks the nonce and sends the PKCE verifier.
             result = self._redeem(application, auth_code_flow, response["code"])
             if "error" in result:
-                raise self.error_from(result)
-            # The ID token, before anything in it is believed.
+                error = self.error_from(result)
+                error.scopes = tuple(sorted(api_scopes(auth_code_flow["scope"])))
+                raise error
+            # Check the ID token before using its claims.
             claims = check_id_token(
                 result.get("id_token"), self.provider, authority, user_flow, self.client_id
             )
-            if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:
+            if claims["iat"] < auth_code_flow["began"] - self.provider.backdating - CLOCK_SKEW:
                 raise TokenRefused("the ID token is older than this sign-in", check="iat")
             if response.get("iss", metadata["issuer"]) not in (metadata["issuer"], claims["iss"]):
                 raise ResponseRefused(
                     f"response and ID token are from different issuers: {response['iss']!r}"
                 )
-            # The name, which some providers keep apart.
+            # Some providers return the name only from userinfo.
             if self.provider.has_userinfo and not claims.get("name"):
                 claims = with_userinfo(claims, metadata, result.get("access_token"), self.http)
-            # What was granted; and the account: the cache was empty, so it holds this sign-in's alone.
+            # The cache was empty, so it now holds exactly one account.
             granted = self._note_granted(application.token_cache, api_scopes(auth_code_flow["scope"]), result)
             [account] = application.token_cache.search(TokenCache.CredentialType.ACCOUNT)
             return SignIn(
@@ -190,6 +192,7 @@ class Client:
                 token_cache=application.token_cache.serialize(),
                 new_user=self.provider.is_new_user(claims),
                 granted_scopes=frozenset(granted),
+                began=auth_code_flow["began"],
             )
 
     def sign_out_uri(
@@ -231,11 +234,10 @@ class Client:
         if cached and not claims_challenge:
             return AccessToken(cached, None, None)
         cache = TokenCache(token_cache)
-        result = self._refresh(self._new_application(SIGN_IN, cache), account_id, scopes, claims_challenge)
+        result = self._refresh(cache, account_id, scopes, claims_challenge)
         if "error" in result:
             error = self.error_from(result)
-            if isinstance(error, InteractionRequired):
-                error.scopes = tuple(scopes)
+            error.scopes = tuple(scopes)
             raise error
         claims = None
         if "id_token" in result:
@@ -256,7 +258,10 @@ class Client:
         return AccessToken(result["access_token"], cache.serialize(), claims)
 
     def warm_up(self) -> None:
-        """Fetch what a token request will need besides itself. Raises ProviderUnavailable or SetupFault."""
+        """Fetch metadata and keys now, so that only the token request remains.
+
+        Raises ProviderUnavailable or SetupFault.
+        """
         self.signing_keys(SIGN_IN)
 
     # --- What is known about the provider -------------------------------------------------------------------
@@ -310,9 +315,12 @@ class Client:
         known.application.token_cache.deserialize("")  # the tokens of a user
         idle.append(known)
 
-    def _new_application(self, user_flow: str, cache: TokenCache) -> msal.ConfidentialClientApplication:
+    def _new_application(
+        self, user_flow: str, cache: TokenCache, *, without_scopes: Collection[str] = ()
+    ) -> msal.ConfidentialClientApplication:
         authority = self._authorities[user_flow]
         arguments = self.provider.msal_arguments(user_flow, authority.metadata)
+        arguments["exclude_scopes"] = sorted({*arguments.get("exclude_scopes", ()), *without_scopes})
         try:
             return msal.ConfidentialClientApplication(
                 self.client_id,
@@ -340,16 +348,17 @@ class Client:
         return result
 
     def _refresh(
-        self,
-        application: msal.ConfidentialClientApplication,
-        account_id: str,
-        scopes: Collection[str],
-        claims_challenge: str | None,
+        self, cache: TokenCache, account_id: str, scopes: Collection[str], claims_challenge: str | None
     ) -> dict[str, Any]:
+        wanted, withheld = set(scopes) - ADDED_BY_MSAL, set[str]()
+        if self.provider.refreshes_granted_scopes_only:
+            granted = cache.refresh_token_scopes()
+            wanted, withheld = wanted & granted or wanted, {"profile", "offline_access"} - granted
+        application = self._new_application(SIGN_IN, cache, without_scopes=withheld)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
             result: dict[str, Any] | None = application.acquire_token_silent_with_error(
-                sorted(set(scopes) - ADDED_BY_MSAL),
+                sorted(wanted),
                 account,
                 force_refresh=True,  # whether a cached token will do has been decided, by a stricter rule
                 claims_challenge=checked_claims(claims_challenge) if claims_challenge else None,

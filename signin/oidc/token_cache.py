@@ -13,7 +13,7 @@ from typing import Any
 import msal
 
 GRANTED = "GrantedScopes"
-REFRESH_AHEAD = 300  # seconds before its end from which on an access token is not used; as MSAL does
+REFRESH_AHEAD = 300  # an access token is not used in its last 300 seconds, as in MSAL
 OIDC_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
 
 Resource = Callable[[str], str]
@@ -38,6 +38,11 @@ class TokenCache(msal.SerializableTokenCache):  # type: ignore[misc]
                 self._cache.get(GRANTED, {}).pop(_joined(asked), None)
             else:
                 self._cache.setdefault(GRANTED, {})[_joined(asked)] = _joined(granted)
+
+    def refresh_token_scopes(self) -> set[str]:
+        """The scopes that the refresh token was granted for."""
+        tokens = self.search(self.CredentialType.REFRESH_TOKEN)
+        return {scope for token in tokens for scope in token.get("target", "").split()}
 
     def secret(self, credential_type: str) -> str | None:
         """The first token of this type."""

@@ -45,6 +45,15 @@ class GuardedStore:
     def delete(self, *names: str) -> int:
         return self._deleting.run(lambda: self._store.delete(*names))
 
+    def add(self, name: str, member: str, seconds: int) -> None:
+        return self._writing.run(lambda: self._store.add(name, member, seconds))
+
+    def members(self, name: str) -> list[str]:
+        return self._reading.run(lambda: self._store.members(name))
+
+    def remove(self, name: str, *members: str) -> None:
+        return self._deleting.run(lambda: self._store.remove(name, *members))
+
     def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
         """Not limited here: who waits for a lock holds a slot for calls to the provider."""
         return self._store.lock(name, lease=lease, patience=patience)

@@ -25,12 +25,19 @@ MOST_REPLACEMENTS = 20  # of the file, while one connection is being opened
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, value BLOB, expires REAL)",
     "CREATE INDEX IF NOT EXISTS expiry ON records (expires)",
+    "CREATE TABLE IF NOT EXISTS members (name TEXT, member TEXT, expires REAL, PRIMARY KEY (name, member))"
+    " WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS member_expiry ON members (expires)",
 )
 CREATE = (
     "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE"
     " SET value = excluded.value, expires = excluded.expires WHERE expires <= ?4"
 )
 PURGE = "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expires <= ? LIMIT ?)"
+PURGE_MEMBERS = (
+    "DELETE FROM members WHERE (name, member) IN"
+    " (SELECT name, member FROM members WHERE expires <= ? LIMIT ?)"
+)
 
 
 class Connection(NamedTuple):
@@ -57,11 +64,11 @@ class SqliteStore:
             raise StoreUnusable("SESSION_DIR", f"{folder} cannot be used: {error}") from error
 
     def get(self, name: str) -> bytes | None:
-        row, _ = self._run("SELECT value, expires FROM records WHERE name = ?", name)
-        if row is None:
+        rows, _ = self._run("SELECT value, expires FROM records WHERE name = ?", name)
+        if not rows:
             return None
         value: bytes
-        value, expires = row
+        [(value, expires)] = rows
         now = time.time()
         if expires > now:
             return value
@@ -99,6 +106,19 @@ class SqliteStore:
         statement = f"DELETE FROM records WHERE name IN ({marks})"  # noqa: S608
         return self._run(statement, *names, durable=True)[1]
 
+    def add(self, name: str, member: str, seconds: int) -> None:
+        statement = "INSERT OR REPLACE INTO members VALUES (?, ?, ?)"
+        self._run(statement, name, member, time.time() + seconds)
+
+    def members(self, name: str) -> list[str]:
+        statement = "SELECT member FROM members WHERE name = ? AND expires > ?"
+        return [member.decode() for (member,) in self._run(statement, name, time.time())[0]]
+
+    def remove(self, name: str, *members: str) -> None:
+        marks = ", ".join("?" * len(members))
+        statement = f"DELETE FROM members WHERE name = ? AND member IN ({marks})"  # noqa: S608
+        self._run(statement, name, *members)
+
     @contextmanager
     def lock(self, name: str, *, lease: float, patience: float) -> Iterator[None]:
         owner, deadline = secrets.token_bytes(8), time.monotonic() + patience
@@ -117,9 +137,10 @@ class SqliteStore:
     def _purge_sometimes(self, now: float) -> None:
         if next(self._creations) % PURGE_EVERY == 0:
             self._run(PURGE, now, PURGE_LIMIT)
+            self._run(PURGE_MEMBERS, now, PURGE_LIMIT)
 
-    def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[Any, int]:
-        """The first row, and the number of rows changed.
+    def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[list[Any], int]:
+        """The rows, and the number of rows changed.
 
         A power failure may undo the last writes that are not `durable`. To lose a sign-in does little harm,
         and waiting for the disk after each write makes a sign-in several times as slow. To lose a sign-out is
@@ -132,7 +153,7 @@ class SqliteStore:
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = FULL")
                     cursor = connection.sqlite.execute(statement, values)
-                    result = cursor.fetchone(), cursor.rowcount
+                    result = cursor.fetchall(), cursor.rowcount
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = NORMAL")
                 except BaseException as error:

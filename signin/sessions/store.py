@@ -22,7 +22,7 @@ class LockTimeout(StoreError):
 
 
 class Store(Protocol):
-    """Values by name, each with a lifetime. Safe for many threads and processes.
+    """Values by name, and sets of members by name, each with a lifetime. Safe for many threads and processes.
 
     Names that have the same text in braces belong together (`session:{abc}`, `tokens:{abc}`). Every method
     raises StoreError when the store fails.
@@ -48,8 +48,17 @@ class Store(Protocol):
     def delete(self, *names: str) -> int:
         """Delete values, and return how many there were. Works on a store that is full, if the store can."""
 
+    def add(self, name: str, member: str, seconds: int) -> None:
+        """Put a member into the set of this name, for this long. Makes the set if there is none."""
+
+    def members(self, name: str) -> list[str]:
+        """The members of a set whose time is not over."""
+
+    def remove(self, name: str, *members: str) -> None:
+        """Take members out of a set."""
+
     def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
-        """Hold a lock. It lapses after `lease` seconds, for its holder may have died.
+        """Hold a lock. It expires after `lease` seconds, in case its holder has died.
 
         Raises LockTimeout after waiting for `patience` seconds.
         """

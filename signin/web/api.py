@@ -14,6 +14,7 @@ from signin.oidc import (
     HttpError,
     HttpOverloaded,
     HttpTimeout,
+    InteractionRequired,
     Response,
     SignInRequired,
     claims_challenge,
@@ -36,7 +37,7 @@ LONGEST_JSON = 200_000  # characters that are laid out with indentation, which c
 
 @dataclass(frozen=True)
 class ApiAnswer:
-    """What came of a call to a web API.
+    """The result of a call to a web API.
 
     `failure` is "" when the API answered, else "timeout" or "unreachable". `body` is text for people, and
     `kind` says what it is: "json", "text" or "" when there is none.
@@ -126,16 +127,26 @@ def call_api(
     """Call a web API for the signed-in user, with an access token for `scopes`. `body` is sent as JSON.
 
     If the API wants more of the user's sign-in than the token shows (RFC 6750 section 3, and Microsoft Learn,
-    "Claims challenges"), the call is repeated once with a new token. Raises SignInRequired or
-    InteractionRequired, which `sign_in_required` turns into a way through the sign-in service, and what
-    `access_token` raises.
+    "Claims challenges"), the call is repeated once with a new token. If that is not enough, only the user can
+    help. Raises SignInRequired or InteractionRequired, which `sign_in_required` turns into a way through the
+    sign-in service, and what `access_token` raises.
     """
     wanted = tuple(scopes)
     answer = _send(method, url, access_token(wanted), body, headers)
-    challenge = claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
+    challenge = _claims_challenge(answer)
+    if not challenge:
+        return answer
+    answer = _send(method, url, access_token(wanted, claims_challenge=challenge), body, headers)
+    challenge = _claims_challenge(answer)
     if challenge:
-        answer = _send(method, url, access_token(wanted, claims_challenge=challenge), body, headers)
+        error = InteractionRequired("the API wants more of the sign-in", claims=challenge)
+        error.scopes = wanted
+        raise error
     return answer
+
+
+def _claims_challenge(answer: ApiAnswer) -> str | None:
+    return claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
 
 
 def _send(method: str, url: str, token: str, body: object, headers: Mapping[str, str] | None) -> ApiAnswer:
@@ -146,7 +157,7 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
     try:
-        response = engine().api_http.request(method, url, body=content, headers=sent)
+        response = engine().api_http(url).request(method, url, body=content, headers=sent)
     except HttpOverloaded as error:
         raise TooBusy("too many calls to the web API are under way") from error
     except HttpError as error:

@@ -41,7 +41,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Cookies:
-    """The names and attributes of the app's cookies. With https, `__Host-` pins them to this host."""
+    """The names and attributes of the app's cookies."""
 
     prefix: str
     secure: bool
@@ -80,9 +80,16 @@ class Engine:
     client: Client
     records: Records
     seal: Seal
-    api_http: HttpClient
+    api_clients: dict[str, HttpClient]  # by origin
     cookies: Cookies
     refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
+
+    def api_http(self, url: str) -> HttpClient:
+        """The HTTP client for the web API at this URL. Each origin has its own connections and limits."""
+        origin = _origin(url)
+        if origin not in self.api_clients:
+            self.api_clients[origin] = HttpClient("web API", ca_for=url)
+        return self.api_clients[origin]
 
 
 def make_engine(settings: app_config.Settings, store: Store) -> Engine:
@@ -94,8 +101,8 @@ def make_engine(settings: app_config.Settings, store: Store) -> Engine:
         client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
-        api_http=HttpClient("web API", ca_for=settings.endpoint or settings.origin),
-        cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
+        api_clients={_origin(url): HttpClient("web API", ca_for=url) for url in _api_urls(settings)},
+        cookies=Cookies(settings.cookie_name_prefix, settings.https),
     )
 
 
@@ -131,6 +138,16 @@ def _provider(settings: app_config.Settings) -> Provider:
     if settings.kind == app_config.ENTRA_ID:
         return EntraID(authority, insecure_origin=insecure_origin)
     return ExternalID(authority, insecure_origin=insecure_origin)
+
+
+def _api_urls(settings: app_config.Settings) -> list[str]:
+    urls = [settings.endpoint] if settings.endpoint else []
+    return [*urls, settings.graph_url] if settings.profile_scope else urls
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _credential(settings: app_config.Settings) -> Credential:

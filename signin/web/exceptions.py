@@ -22,11 +22,23 @@ class AccountMismatch(WebError):
 
 
 class InteractionFailed(WebError):
-    """The sign-in service was asked once to give the API what it wants, and the API still refuses."""
+    """The user signed in again as required, and it was not enough."""
+
+
+class ProfileUnavailable(WebError):
+    """Microsoft Graph does not give the user's profile."""
 
 
 class Misdirected(WebError):
     """The request names another host than the configured one."""
+
+
+class OtherPort(Misdirected):
+    """The app is reached on this machine, and on another port than REDIRECT_URI's."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"reached on port {port}")
+        self.port = port
 
 
 class CookiesTooLarge(WebError):

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
-from flask import jsonify, request, url_for
+from flask import g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 
@@ -18,7 +18,7 @@ from .fetch_metadata import came_from_elsewhere, is_prefetch, is_script
 from .responses import local_path, page, requested_path
 from .session import require_session_store
 from .user import current_user
-from .user_flows import begin_interaction, begin_unasked
+from .user_flows import begin_interaction, begin_unasked, forget_interaction
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -44,7 +44,10 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
             try:
                 if wanted:
                     access_token(wanted)
-                return view(*args, **kwargs)
+                response = view(*args, **kwargs)
+                if "access_tokens" in g:
+                    forget_interaction()
+                return response
             except InteractionRequired as error:
                 log_failure(error)
                 if is_script() or came_from_elsewhere():
@@ -82,7 +85,7 @@ def ask_first(view: View) -> View:
             parameters: dict[str, Any] = {"next": local_path(request.args.get("next"))}
             parameters |= checked_hints(request.args)
             uri = url_for(str(request.endpoint), **parameters)
-            return page("continue.html", uri=uri, is_sign_in=request.endpoint == "login")
+            return page("continue.html", uri=uri, is_sign_in=request.endpoint in ("login", "signup"))
         return view(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 LARGEST_COOKIES = 16_000  # characters; our own cookies take up to about 9,000
 LARGEST_HEADER = 8_190  # characters of any other header, which may have come in several lines
-LOOKED_THROUGH = 64_000  # characters of a Cookie header in which our own cookies are looked for
-MOST_NAMES = 50  # cookies of ours that a response can remove
+LOOKED_THROUGH = 33_000  # characters in which our own cookies are looked for; nginx lets no more through
+MOST_NAMES = 20  # cookies of ours that a response can remove
+NEEDS_NO_HEADERS = ("static", "healthz")  # the page that refuses a request has a style sheet
 BLANKS = re.compile(r"[ \t]+")
 COOKIES_TOO_LARGE = "signin.cookies_too_large"
 HEADER_TOO_LARGE = "signin.header_too_large"
@@ -71,6 +72,8 @@ def add_header_guard(app: Flask, prefix: str) -> None:
 
     @app.before_request
     def refuse_large_headers() -> None:
+        if request.endpoint in NEEDS_NO_HEADERS:
+            return
         found: TooManyCookies | None = request.environ.get(COOKIES_TOO_LARGE)
         if found:
             for name in found.our_names:

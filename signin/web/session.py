@@ -2,15 +2,17 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn
+from signin.oidc import SignIn, printable
 from signin.sessions import StoreError
 
+from .browser_name import browser_name
 from .engine import Engine, engine
 from .user import forget_user
 
@@ -83,7 +85,7 @@ def this_session() -> Session:
 def start_session(completed: SignIn) -> None:
     """Start a session under a new id. It takes the place of the session that the browser presented.
 
-    Raises SessionEnded if the user has signed out of that session meanwhile, and StoreError.
+    Raises SessionEnded if the user has signed out of that session meanwhile, or everywhere; and StoreError.
     """
     session = this_session()
     data = {
@@ -91,8 +93,16 @@ def start_session(completed: SignIn) -> None:
         "user_id": completed.user_id,
         "account_id": completed.account_id,
         "started": int(time.time()),
+        "scopes": sorted(printable(scope) for scope in completed.granted_scopes),
+        "browser": browser_name(request.user_agent.string),
     }
-    session_id = engine().records.start(data, completed.token_cache, presented=session.sid)
+    session_id = engine().records.start(
+        data,
+        completed.token_cache,
+        presented=session.sid,
+        indexes=indexes_of(completed.user_id, completed.claims),
+        began=completed.began,
+    )
     session.clear()
     session.update(data)
     session.sid, session.started = session_id, True
@@ -100,16 +110,22 @@ def start_session(completed: SignIn) -> None:
     log.info("signed in: user=%r", completed.user_id)
 
 
-def update_claims(claims: dict[str, Any]) -> None:
-    """Take over the user's new details. What the user may do never changes this way: roles, groups."""
-    details = {
-        name: value
-        for name, value in claims.items()
-        if name not in PROTOCOL_CLAIMS and name not in AUTHORIZATION_CLAIMS
-    }
-    session = this_session()
-    session["claims"] = session["claims"] | details
-    forget_user()
+def user_index(user_id: str) -> str:
+    """By which all sessions of a user are found."""
+    return f"user {user_id}"
+
+
+def provider_session_index(issuer: str, sid: str) -> str:
+    """By which the sessions that one session at the provider has led to are found."""
+    return f"sid {issuer} {sid}"
+
+
+def indexes_of(user_id: str, claims: Mapping[str, Any]) -> list[str]:
+    """By which a session of this user, with these claims, is found."""
+    indexes, sid = [user_index(user_id)], claims.get("sid")
+    if engine().client.provider.has_front_channel_logout and isinstance(sid, str):
+        indexes.append(provider_session_index(claims["iss"], sid))
+    return indexes
 
 
 def require_session_store() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Response, request
 
-from signin.oidc import SIGN_IN, InteractionRequired, checked_hints
+from signin.oidc import SIGN_IN, SIGN_UP, InteractionRequired, checked_hints
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
@@ -59,7 +59,7 @@ def begin_user_flow(
     require_session_store()
     hints = dict(hints or {})
     if scopes is None:
-        scopes = engine().settings.scope if user_flow == SIGN_IN else ()
+        scopes = engine().settings.scope if user_flow in (SIGN_IN, SIGN_UP) else ()
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
@@ -71,35 +71,40 @@ def begin_unasked(
     user_flow: str, next_path: str, notice: str = "signed_in", *, hints: Mapping[str, str] | None = None
 ) -> Response:
     """Begin a user flow without a click. Raises SignInLoop when this happens again and again."""
-    tries_so_far = request.cookies.get(engine().cookies.tries, "")
-    tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
-    if tries >= MOST_UNASKED:
-        raise SignInLoop(f"{tries} user flows begun within a minute")
+    tries = _tries_so_far()
     response = begin_user_flow(user_flow, next_path, notice, hints=hints)
-    cookies = engine().cookies
-    response.set_cookie(cookies.tries, str(tries + 1), max_age=60, **cookies.attributes)
+    _count_try(tries, response)
     return response
 
 
-def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
+def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "signed_in") -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
-    Raises InteractionFailed if that has just been done for the same reason.
+    Raises InteractionFailed if that has just been done for the same scopes, whatever the claims: an API may
+    ask for other claims each time. Raises SignInLoop when this happens again and again.
     """
-    reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
+    tries = _tries_so_far()
     cookies = engine().cookies
+    reason = hashlib.sha256(" ".join(sorted(error.scopes)).encode()).hexdigest()[:16]
     if request.cookies.get(cookies.interaction) == reason:
-        forget_cookie(cookies.interaction)
+        forget_interaction()
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
-        SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
+        SIGN_IN, next_path, notice, scopes=error.scopes or None, claims_challenge=error.claims or None
     )
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
+    _count_try(tries, response)
     return response
+
+
+def forget_interaction() -> None:
+    """The API has got what it wanted. If it wants the same again later, the user can be asked again."""
+    if engine().cookies.interaction in request.cookies:
+        forget_cookie(engine().cookies.interaction)
 
 
 def take_pending_flow() -> PendingFlow | None:
-    """The pending flow that has this request's `state`. Its cookie goes with the response: one use."""
+    """The pending flow that has this request's `state`. The response deletes its cookie, so it works once."""
     require_session_store()
     states = request.args.getlist("state")
     if len(states) != 1 or not STATE.fullmatch(states[0]):
@@ -126,6 +131,20 @@ def _keep(pending: PendingFlow, response: Response) -> None:
     sealed = engine().seal.seal(name, vars(pending))
     response.set_cookie(name, sealed, max_age=LIFETIME, **cookies.attributes)
     _forget_oldest_flows(MOST_BYTES - len(name) - len(sealed))
+
+
+def _tries_so_far() -> int:
+    """The user flows begun without a click within the last minute. Raises SignInLoop if they are too many."""
+    tries_so_far = request.cookies.get(engine().cookies.tries, "")
+    tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
+    if tries >= MOST_UNASKED:
+        raise SignInLoop(f"{tries} user flows begun within a minute")
+    return tries
+
+
+def _count_try(tries_so_far: int, response: Response) -> None:
+    cookies = engine().cookies
+    response.set_cookie(cookies.tries, str(tries_so_far + 1), max_age=60, **cookies.attributes)
 
 
 def _flow_cookies() -> dict[str, str]:

@@ -5,6 +5,7 @@ Each failure has words for the user, and words for the operator: the people who 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from app_config import Settings
 from signin import oidc
@@ -19,13 +20,22 @@ class Notice:
 
     text: str
     good: bool = True
+    offers_sessions: bool = False  # whether a link to the user's sessions follows
 
 
 NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
-    "password_changed": Notice("Your password has been changed, and you are signed in."),
+    "profile_unchanged": Notice("Nothing has changed.", good=False),
+    "password_changed": Notice(
+        "Your password has been changed, and you are signed in. Does somebody else know the old one?",
+        offers_sessions=True,
+    ),
+    "welcome": Notice("Your account has been created, and you are signed in."),
+    "session_ended": Notice("That session has ended."),
+    "session_gone": Notice("That session had ended already.", good=False),
+    "other_sessions_ended": Notice("All your other sessions have ended."),
     "cancelled": Notice("Cancelled. Nothing has changed.", good=False),
     "signed_out": Notice("You are signed out."),
     "signed_out_here": Notice(
@@ -47,16 +57,16 @@ ASK_THE_SITE = "You cannot fix this. Please tell the people who run this site th
 class Words:
     """What to say about a failure.
 
-    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help.
+    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help, and
+    `other_account` whether that has to be with another account.
     """
 
     status: int = 502
     title: str = "Signing in did not work"
-    advice: str = (
-        "Please try again. If it keeps happening, tell the people who run this site the reference below."
-    )
+    advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
+    other_account: bool = False
 
 
 _NOT_SET_UP = Words(
@@ -88,8 +98,8 @@ WORDS: Mapping[type[Exception], Words] = {
     ),
     oidc.TokenRefused: Words(
         advice="The response of the sign-in service could not be verified, so you were not signed in.",
-        operator="The log says which check failed. Usual causes: this machine's clock, B2C_TENANT_ID, "
-        "or the token settings of the user flow.",
+        operator="The log says which check failed. Usual causes: this machine's clock, the tenant in the "
+        "settings, or the token settings of the user flow.",
     ),
     oidc.SignInRequired: Words(
         401, "Please sign in again", "Your sign-in has expired. Sign in again to continue where you were."
@@ -99,6 +109,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This account cannot sign in here",
         "Sign in with another account, or ask the people who run this site for access.",
         "The code says why the provider refuses this account.",
+        other_account=True,
+    ),
+    oidc.TenantNotAllowed: Words(
+        403,
+        "This account cannot sign in here",
+        "Sign in with another account, or ask the people who run this site for access.",
+        "ALLOWED_TENANTS does not list the account's tenant. The log names the tenant.",
+        other_account=True,
     ),
     oidc.ProviderUnavailable: Words(
         503,
@@ -121,11 +139,12 @@ WORDS: Mapping[type[Exception], Words] = {
     oidc.SetupFault: _NOT_SET_UP,
     oidc.MetadataNotFound: replace(
         _NOT_SET_UP,
-        operator="The provider has no metadata at this address. Check the name of the tenant and, with "
-        "Azure AD B2C, of the user flow.",
+        operator="The provider has no metadata at this address. Check {authority}.",
     ),
     oidc.WrongTenant: replace(
-        _NOT_SET_UP, operator="The provider's metadata is for another tenant than B2C_TENANT_ID names."
+        _NOT_SET_UP,
+        operator="The provider's metadata is for another tenant than the settings name. Check AUTHORITY "
+        "or, with Azure AD B2C, B2C_TENANT_ID.",
     ),
     exceptions.FlowLost: Words(
         400,
@@ -151,7 +170,15 @@ WORDS: Mapping[type[Exception], Words] = {
     exceptions.AccountMismatch: Words(
         409,
         "That was another account",
-        "You are still signed in with the account from before. To use the other account, sign out first.",
+        "You are still signed in with your previous account. To use the other account, sign out first.",
+        sign_in_again=False,
+    ),
+    exceptions.ProfileUnavailable: Words(
+        502,
+        "Your profile cannot be edited at the moment",
+        "Please try again in a minute. If it keeps happening, tell the people who run this site.",
+        "The log says what Microsoft Graph answered. After a 403, give the app registration the permission "
+        "in PROFILE_SCOPE. After no answer, check GRAPH_URL and the network.",
         sign_in_again=False,
     ),
     exceptions.Misdirected: Words(
@@ -160,6 +187,7 @@ WORDS: Mapping[type[Exception], Words] = {
         operator="REDIRECT_URI names the app's host. A proxy in front must pass on the browser's Host.",
         sign_in_again=False,
     ),
+    exceptions.OtherPort: Words(421, "This site is on another port", sign_in_again=False),
     exceptions.NotAVisit: Words(
         400,
         "Open this address in a browser window",
@@ -194,7 +222,7 @@ WORDS: Mapping[type[Exception], Words] = {
 
 @dataclass(frozen=True)
 class CodeWords:
-    """Words for one error code of a provider, which fit better than those of the exception."""
+    """Words for one error code of a provider. They replace those of the exception."""
 
     operator: str = ""
     advice: str = ""
@@ -305,11 +333,20 @@ ENTRA_CODES = {
 # RFC 6749 sections 4.1.2.1 and 5.2: for errors that have no code that is listed above.
 OAUTH_ERRORS = {
     "redirect_uri_mismatch": B2C_CODES["AADB2C90006"],
-    "invalid_client": CodeWords("The credential is wrong or has expired. Check CLIENT_ID and CLIENT_SECRET."),
+    "invalid_client": CodeWords(
+        "The credential is wrong or has expired. Check CLIENT_ID, and CLIENT_SECRET or what is set instead."
+    ),
     "unauthorized_client": B2C_CODES["AADB2C90057"],
     "invalid_scope": CodeWords("The provider does not know SCOPE: {scope}"),
 }
 CODES = B2C_CODES | ENTRA_CODES
+
+
+def port_advice(settings: Settings, port: int) -> str:
+    """What to do when the app is reached on another port than REDIRECT_URI's."""
+    uri = urlsplit(settings.redirect_uri)
+    changed = uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+    return f"Set and register REDIRECT_URI={changed}, or serve the app on port {settings.port}."
 
 
 def words_for(error: Exception, settings: Settings) -> Words:
@@ -324,8 +361,24 @@ def words_for(error: Exception, settings: Settings) -> Words:
         words = replace(words, advice=f"The other account's password has been changed. {words.advice}")
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
-    scope = " ".join(settings.scope)
-    return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
+    if isinstance(error, exceptions.OtherPort):
+        words = replace(words, operator=port_advice(settings, error.port))
+    scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
+    operator = words.operator.format(
+        redirect_uri=settings.redirect_uri,
+        scope=scope,
+        authority=_authority_settings(settings),
+    )
+    return replace(words, operator=operator)
+
+
+def _authority_settings(settings: Settings) -> str:
+    """What in the settings tells the address of the metadata."""
+    if settings.oidc_authority:
+        return "OIDC_AUTHORITY: it is the issuer, exactly as the provider writes it"
+    if settings.authority:
+        return "the tenant in AUTHORITY"
+    return "the name of the tenant and of the user flow"
 
 
 @dataclass(frozen=True)
@@ -367,7 +420,7 @@ API_STATUSES = {
         "The path in ENDPOINT may be misspelt. Compare it with the API's documentation.",
     ),
     429: ApiWords(
-        "The API asks for a pause",
+        "Too many requests to the API",
         "It had too many requests. Wait a while, then try again.",
         "The API throttles.",
     ),
@@ -379,7 +432,7 @@ API_REDIRECT = ApiWords(
     "set ENDPOINT to it.",
 )
 API_FAULT = ApiWords(
-    "The API has a fault of its own",
+    "The API had an internal error",
     "Try again in a minute.",
     "The request reached the API, and something failed there. Look at the API's own log.",
 )

@@ -54,11 +54,16 @@ class Provider:
 
     name = "OpenID Connect"
     error_codes: ErrorClasses = MappingProxyType({})  # by the provider's own code
-    error_code_form = re.compile(r"(?!)")  # how `error_description` begins where it holds such a code
+    error_code_form = re.compile(r"(?!)")  # matches a code at the start of `error_description`
     decisive_errors: frozenset[str] = frozenset()  # OAuth errors that say more than the code does
     requires_nbf = False
     requires_end_session_endpoint = False
+    has_user_flows = False  # whether each user flow has metadata of its own, and a name in the tenant
+    refreshes_granted_scopes_only = False  # RFC 6749 section 6
+    backdating = 0  # seconds by which the `iat` of ID tokens lies in the past
     has_userinfo = False  # whether to ask the userinfo endpoint for a name that the ID token lacks
+    has_front_channel_logout = False  # OpenID Connect Front-Channel Logout 1.0, with `iss` and `sid`
+    sign_in_includes_sign_up = False  # whether SIGN_IN is for new users too
     client_capabilities: tuple[str, ...] = ()  # for MSAL; "CP1": the app handles claims challenges
 
     def __init__(self, authority_url: str, insecure_origin: str | None = None):
@@ -83,7 +88,7 @@ class Provider:
         return f"{self.authority(user_flow)}/v2.0/.well-known/openid-configuration"
 
     def msal_arguments(self, user_flow: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """What MSAL is told. It sends no request to `authority`: it gets the metadata from our cache."""
+        """Arguments for MSAL's client application, which gets the metadata from our cache."""
         return {"authority": self.authority(user_flow), "client_capabilities": list(self.client_capabilities)}
 
     def endpoint_hosts(self, issuer: str) -> frozenset[str] | None:
@@ -91,12 +96,15 @@ class Provider:
         return frozenset({self.host})
 
     @property
+    def page_origins(self) -> tuple[str, ...]:
+        """Where the provider's own pages are."""
+        origin = f"https://{self.host}"
+        return (origin, self.insecure_origin) if self.insecure_origin else (origin,)
+
+    @property
     def browser_origins(self) -> tuple[str, ...]:
         """Where the provider may send a browser on from a form of ours (CSP `form-action` sources)."""
-        origins = [f"https://{self.host}"]
-        if self.insecure_origin:
-            origins.append(self.insecure_origin)
-        return tuple(origins)
+        return self.page_origins
 
     # Who issues tokens
 

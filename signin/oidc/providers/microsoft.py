@@ -12,6 +12,7 @@ from ..errors import (
     AccessBlocked,
     Cancelled,
     InteractionRequired,
+    MetadataNotFound,
     OidcError,
     ProviderUnavailable,
     SetupFault,
@@ -46,7 +47,7 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS70008": SignInRequired,  # grant expired
         "AADSTS70011": SetupFault,  # bad scope
         "AADSTS70043": SignInRequired,  # grant expired by policy
-        "AADSTS90002": SetupFault,  # unknown tenant
+        "AADSTS90002": MetadataNotFound,  # unknown tenant
         "AADSTS90009": SetupFault,  # app asks for a token for itself
         "AADSTS90023": SetupFault,  # malformed parameter
         "AADSTS90033": ProviderUnavailable,
@@ -71,7 +72,6 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS7000218": SetupFault,  # no credential
         "AADSTS7000222": SetupFault,  # client secret expired
         "AADSTS9001023": SetupFault,  # grant not allowed on /common
-        "AADSTS9002313": SetupFault,  # malformed request
     }
 )
 
@@ -91,7 +91,10 @@ class Microsoft(Provider):
         }
     )
     requires_nbf = True
+    has_front_channel_logout = True
     requires_end_session_endpoint = True
+    # "ID tokens in the Microsoft identity platform": its samples have 65 minutes from iat to exp.
+    backdating = 300
 
     def tenant_of(self, issuer: str) -> str | None:
         """The tenant id that an issuer of this kind names, in lower case."""
