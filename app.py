@@ -113,28 +113,7 @@ def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     return go_to(next_path, notice="cancelled")
 
 
-# --- Call a web API -------------------------------------------------------------------------------
-
-if settings.endpoint:
-    endpoint = settings.endpoint
-
-    @app.get("/call_downstream_api")
-    @sign_in_required(scopes=settings.scope)
-    def call_downstream_api() -> ResponseReturnValue:
-        """Call the web API for the user and show its answer."""
-        answer = call_api(endpoint, scopes=settings.scope)
-        return page("api.html", answer.page_status, answer=answer)
-
-
 # --- The account ----------------------------------------------------------------------------------
-
-
-@app.get("/token_details")
-def token_details() -> ResponseReturnValue:
-    """Show the claims of the ID token, each with its meaning."""
-    if not current_user:
-        return show_sign_in_page(next_path="/token_details")
-    return page("token_details.html", claims=current_user.described_claims)
 
 
 if app.offers(EDIT_PROFILE):
@@ -183,6 +162,41 @@ ON_RETURN = {
     EDIT_PROFILE: profile_edited,
     RESET_PASSWORD: password_reset,
 }
+
+
+# --- The demo: delete this part when you have pages of your own -----------------------------------
+
+
+@app.get("/token_details")
+def token_details() -> ResponseReturnValue:
+    """Show the claims of the ID token, each with its meaning."""
+    if not current_user:
+        return show_sign_in_page(next_path="/token_details")
+    return page("token_details.html", claims=current_user.described_claims)
+
+
+if settings.endpoint:
+    endpoint = settings.endpoint
+
+    @app.get("/call_downstream_api")
+    @sign_in_required(scopes=settings.scope)
+    def call_downstream_api() -> ResponseReturnValue:
+        """Call the web API for the user and show its answer."""
+        answer = call_api(endpoint, scopes=settings.scope)
+        return page("api.html", answer.page_status, answer=answer)
+
+
+if settings.endpoint and settings.write_scope:
+
+    @app.post("/call_downstream_api")
+    @sign_in_required(scopes=settings.write_scope)
+    def add_task() -> ResponseReturnValue:
+        """Add a task with the web API. The access token for reading does not do, so the app gets another."""
+        task = {"title": request.form.get("title", "")}
+        answer = call_api(endpoint, scopes=settings.write_scope, method="POST", body=task)
+        if not answer.ok:
+            return page("api.html", answer.page_status, answer=answer)
+        return go_to("/call_downstream_api", notice="task_added")
 
 
 # --- Sign out -------------------------------------------------------------------------------------

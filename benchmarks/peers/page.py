@@ -15,7 +15,9 @@ def dress(app: Flask) -> None:
     for endpoint in LINKED:
         if endpoint not in app.view_functions:
             app.add_url_rule(f"/unused/{endpoint}", endpoint)
-    app.jinja_env.globals.update(has_api=True, has_edit_profile=True, has_reset_password=True)
+    app.jinja_env.globals.update(
+        has_api=True, has_edit_profile=True, has_reset_password=True, has_page=lambda _: True
+    )
 
 
 def render_home(user: dict[str, str]) -> str:

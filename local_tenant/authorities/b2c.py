@@ -131,7 +131,8 @@ class AzureADB2C:
             "EDITPROFILE_USER_FLOW": EDIT_PROFILE.name,
             "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
             "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
-            "SCOPE": f"{tasks_api.uri}/tasks.read {tasks_api.uri}/tasks.write",
+            "SCOPE": f"{tasks_api.uri}/tasks.read",
+            "WRITE_SCOPE": f"{tasks_api.uri}/tasks.write",
         }
 
     # --- scopes: those of one web API at most, and only what the app was granted

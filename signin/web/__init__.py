@@ -1,6 +1,6 @@
 """What every route relies on: the app object, sessions, guards, user flows, pages and error pages.
 
-Routes import everything from here.
+Your code imports everything from here.
 """
 
 from signin.oidc import (
@@ -22,6 +22,7 @@ from .fetch_metadata import came_from_this_site
 from .guards import (
     ask_first,
     people_only,
+    role_required,
     show_sign_in_page,
     sign_in_required,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "local_path",
     "page",
     "people_only",
+    "role_required",
     "serve",
     "show_sign_in_page",
     "sign_in_required",

@@ -20,9 +20,9 @@ from signin.oidc import (
 )
 from signin.sessions import LockTimeout, SessionEnded
 
-from .engine import engine, without_query
+from .engine import api_origin, engine, without_query
 from .exceptions import TooBusy
-from .session import this_session
+from .session import renew_claims, this_session
 from .shared_calls import TooManyWaiting
 from .words import ApiWords, words_for_api
 
@@ -110,12 +110,18 @@ def call_api(
 ) -> ApiAnswer:
     """Call a web API for the signed-in user, with an access token for `scopes`. `body` is sent as JSON.
 
+    The token goes only to the host of ENDPOINT and those that `SignInApp.allow_api` was given, because a URL
+    can hold text that came with a request.
+
     If the API wants more of the user's sign-in than the token shows (RFC 6750 section 3, and Microsoft Learn,
     "Claims challenges"), the call is repeated once with a new token. Raises SignInRequired or
     InteractionRequired, which `sign_in_required` turns into a way through the sign-in service, and what
-    `access_token` raises.
+    `access_token` raises; ValueError for a URL of another host, or one that is neither https nor on this
+    machine.
     """
-    wanted = tuple(scopes)
+    origin, wanted = api_origin(url), tuple(scopes)
+    if origin not in engine().apis:
+        raise ValueError(f"access tokens may not go to {origin}. To allow it, call app.allow_api in app.py")
     answer = _send(method, url, access_token(wanted), body, headers)
     challenge = claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
     if challenge:
@@ -131,7 +137,7 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
     try:
-        response = engine().api_http.request(method, url, body=content, headers=sent)
+        response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)
@@ -181,6 +187,8 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
             )
         if not kept:
             raise SessionEnded("the session has ended while its tokens were refreshed")
+        if token.claims:
+            renew_claims(token.claims)
         return token.secret
 
     try:

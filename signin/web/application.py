@@ -12,6 +12,7 @@ from werkzeug.routing import MapAdapter
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
 from .cookie_guard import add_cookie_guard
+from .engine import Engine
 from .errors import add_error_pages
 from .responses import add_response_rules
 from .session import SessionInterface
@@ -36,6 +37,7 @@ class SignInApp(Flask):
         self.jinja_env.globals.update(
             current_user=current_user,
             provider_name=self.client.provider.name,
+            has_page=self.view_functions.__contains__,
             has_api=bool(self.settings.endpoint),
             can_sign_up=self.offers(SIGN_UP),
             can_edit_profile=self.offers(EDIT_PROFILE),
@@ -49,6 +51,14 @@ class SignInApp(Flask):
     def offers(self, user_flow: str) -> bool:
         """Whether the authority has this user flow: SIGN_IN, SIGN_UP, EDIT_PROFILE or RESET_PASSWORD."""
         return user_flow in self.client.user_flows
+
+    def allow_api(self, url: str) -> None:
+        """Let `call_api` send access tokens to the host of `url`, besides that of ENDPOINT.
+
+        Raises ValueError unless it is https, or http on this machine.
+        """
+        parts: Engine = self.extensions["signin"]
+        parts.allow_api(url)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Build every URL for the configured host, whatever host the request names."""

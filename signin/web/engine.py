@@ -1,5 +1,6 @@
-"""The parts that serve one app: settings, OAuth client, session records, HTTP client for web APIs."""
+"""The parts that serve one app: settings, OAuth client, session records, HTTP clients for web APIs."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -74,29 +75,35 @@ class Cookies:
 
 @dataclass(frozen=True)
 class Engine:
-    """Everything that requests share."""
+    """Everything that requests share. `apis` has an HTTP client for each API that may get access tokens."""
 
     settings: app_config.Settings
     client: Client
     records: Records
     seal: Seal
-    api_http: HttpClient
     cookies: Cookies
+    apis: dict[str, HttpClient] = field(default_factory=dict)
     refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
+
+    def allow_api(self, url: str) -> None:
+        """Let access tokens go to the origin of `url`. Raises ValueError, as `api_origin` does."""
+        self.apis.setdefault(api_origin(url), HttpClient("web API", ca_for=url))
 
 
 def make_engine(settings: app_config.Settings, store: Store) -> Engine:
     """Put the parts together for these settings. Raises CredentialUnusable for an unusable credential."""
     seal = Seal([settings.secret_key, *settings.secret_key_fallbacks])
     idle, absolute = settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
-    return Engine(
+    parts = Engine(
         settings=settings,
         client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
-        api_http=HttpClient("web API", ca_for=settings.endpoint or settings.origin),
         cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
     )
+    if settings.endpoint:
+        parts.allow_api(settings.endpoint)
+    return parts
 
 
 def engine() -> Engine:
@@ -141,6 +148,21 @@ def _credential(settings: app_config.Settings) -> Credential:
     if settings.managed_identity_client_id:
         return ManagedIdentity(settings.managed_identity_client_id)
     return ClientSecret(settings.client_secret or "")
+
+
+def api_origin(url: str) -> str:
+    """Scheme, host and port of a web API's URL.
+
+    Access tokens go there, so it is https, or http on this machine. Raises ValueError for any other URL, and
+    for one with a user name, a backslash, or anything else that programs read differently.
+    """
+    parts = urlsplit(url)
+    is_loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
+    if not is_safe or not parts.hostname or "@" in parts.netloc or not re.fullmatch(r"[!-\[\]-~]+", url):
+        raise ValueError("the URL of a web API should be https, or http on this machine, percent-encoded")
+    port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
 def without_query(url: str) -> str:

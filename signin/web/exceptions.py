@@ -25,6 +25,14 @@ class InteractionFailed(WebError):
     """The sign-in service was asked once to give the API what it wants, and the API still refuses."""
 
 
+class RoleMissing(WebError):
+    """The user has none of the roles that the page requires."""
+
+
+class SentFromElsewhere(WebError):
+    """A form or script of another site tried to change something in the user's name."""
+
+
 class Misdirected(WebError):
     """The request names another host than the configured one."""
 

@@ -107,15 +107,49 @@ def start_session(completed: SignIn) -> None:
 
 
 def update_claims(claims: dict[str, Any]) -> None:
-    """Take over the user's new details. What the user may do never changes this way: roles, groups."""
-    details = {
+    """Take over the user's edited details. What the user may do never changes this way: roles, groups."""
+    session = this_session()
+    session["claims"] = session["claims"] | _details(claims)
+    session["details_edited"] = True
+    forget_user()
+
+
+def renew_claims(refreshed: dict[str, Any]) -> None:
+    """Take over what a refreshed ID token says about the user. Raises StoreError.
+
+    What the user may do is what the new token says, so a role that was taken away is gone. Details are taken
+    over too, unless the user has edited them in this session: Azure AD B2C's refreshed tokens can repeat what
+    was true at the sign-in (Microsoft Learn, "OpenID Connect in Azure AD B2C"), which would undo the edit.
+    """
+    session = this_session()
+    # Another request may have changed the session while this one waited for the token.
+    data = engine().records.read(session.sid)
+    if data is None:
+        return
+    details = {} if data.get("details_edited") else _details(refreshed)
+    permissions = {name: value for name, value in refreshed.items() if _is_permission(name)}
+    kept = {name: value for name, value in data["claims"].items() if not _is_permission(name)}
+    claims = kept | details | permissions
+    if claims == data["claims"]:
+        return
+    data["claims"] = claims
+    engine().records.replace(session.sid, data)
+    was_modified = session.modified
+    session.update(data)
+    session.modified = was_modified  # it has just been saved
+    forget_user()
+
+
+def _details(claims: dict[str, Any]) -> dict[str, Any]:
+    return {
         name: value
         for name, value in claims.items()
-        if name not in PROTOCOL_CLAIMS and name not in AUTHORIZATION_CLAIMS
+        if name not in PROTOCOL_CLAIMS and not _is_permission(name)
     }
-    session = this_session()
-    session["claims"] = session["claims"] | details
-    forget_user()
+
+
+def _is_permission(claim: str) -> bool:
+    return claim in AUTHORIZATION_CLAIMS or claim == engine().settings.roles_claim
 
 
 def require_session_store() -> None:

@@ -7,7 +7,7 @@ worker can complete it, and the server stores nothing for strangers.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flask import Response, request
@@ -19,6 +19,7 @@ from .exceptions import InteractionFailed, SignInLoop
 from .responses import forget_cookie, redirect_to
 from .session import require_session_store
 
+LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
 LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
 MOST_BYTES = 6000  # of pending flows in one browser; servers refuse requests with larger headers
 MOST_COOKIES = 12  # pending flows that are looked at; a browser of ours has fewer
@@ -71,31 +72,37 @@ def begin_unasked(
     user_flow: str, next_path: str, notice: str = "signed_in", *, hints: Mapping[str, str] | None = None
 ) -> Response:
     """Begin a user flow without a click. Raises SignInLoop when this happens again and again."""
-    tries_so_far = request.cookies.get(engine().cookies.tries, "")
-    tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
-    if tries >= MOST_UNASKED:
-        raise SignInLoop(f"{tries} user flows begun within a minute")
+    tries = _tries_so_far()
     response = begin_user_flow(user_flow, next_path, notice, hints=hints)
-    cookies = engine().cookies
-    response.set_cookie(cookies.tries, str(tries + 1), max_age=60, **cookies.attributes)
+    _count_try(tries, response)
     return response
 
 
-def begin_interaction(error: InteractionRequired, next_path: str) -> Response:
+def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "signed_in") -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
-    Raises InteractionFailed if that has just been done for the same reason.
+    Raises InteractionFailed if that has just been done for the same reason, and SignInLoop when this happens
+    again and again.
     """
+    tries = _tries_so_far()
     reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
     cookies = engine().cookies
     if request.cookies.get(cookies.interaction) == reason:
         forget_cookie(cookies.interaction)
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
-        SIGN_IN, next_path, scopes=error.scopes or None, claims_challenge=error.claims or None
+        SIGN_IN, next_path, notice, scopes=error.scopes or None, claims_challenge=error.claims or None
     )
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
+    _count_try(tries, response)
     return response
+
+
+def forget_interaction() -> None:
+    """The API has got what it wanted. If it wants the same again later, the user can be asked again."""
+    name = engine().cookies.interaction
+    if name in request.cookies:
+        forget_cookie(name)
 
 
 def take_pending_flow() -> PendingFlow | None:
@@ -123,9 +130,33 @@ def forget_pending_flows() -> None:
 def _keep(pending: PendingFlow, response: Response) -> None:
     cookies = engine().cookies
     name = cookies.flow + pending.auth_code_flow["state"]
-    sealed = engine().seal.seal(name, asdict(pending))
+    sealed = _sealed(name, pending)
     response.set_cookie(name, sealed, max_age=LIFETIME, **cookies.attributes)
     _forget_oldest_flows(MOST_BYTES - len(name) - len(sealed))
+
+
+def _sealed(name: str, pending: PendingFlow) -> str:
+    """The value of the pending flow's cookie. The path to return to is shortened if it would be too large."""
+    sealed = ""
+    for next_path in (pending.next_path, pending.next_path.partition("?")[0], "/"):
+        sealed = engine().seal.seal(name, asdict(replace(pending, next_path=next_path)))
+        if len(name) + len(sealed) <= LARGEST_COOKIE:
+            break
+    return sealed
+
+
+def _tries_so_far() -> int:
+    """The user flows begun without a click within the last minute. Raises SignInLoop if they are too many."""
+    tries_so_far = request.cookies.get(engine().cookies.tries, "")
+    tries = int(tries_so_far) if re.fullmatch("[0-9]", tries_so_far) else 0
+    if tries >= MOST_UNASKED:
+        raise SignInLoop(f"{tries} user flows begun within a minute")
+    return tries
+
+
+def _count_try(tries_so_far: int, response: Response) -> None:
+    cookies = engine().cookies
+    response.set_cookie(cookies.tries, str(tries_so_far + 1), max_age=60, **cookies.attributes)
 
 
 def _flow_cookies() -> dict[str, str]:
