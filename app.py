@@ -102,7 +102,7 @@ def callback() -> ResponseReturnValue:
 
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
-    start_session(completed)
+    start_session(completed, keep_other_apis=pending.adds_scopes)
     return go_to(pending.next_path, notice=pending.notice)
 
 
@@ -188,10 +188,12 @@ if settings.endpoint:
 
 if settings.endpoint and settings.write_scope:
 
-    @app.post("/call_downstream_api")
+    @app.route("/add_task", methods=["GET", "POST"])
     @sign_in_required(scopes=settings.write_scope)
     def add_task() -> ResponseReturnValue:
-        """Add a task with the web API. The access token for reading does not do, so the app gets another."""
+        """Add a task. The access token for reading does not do, so opening the page gets another."""
+        if request.method == "GET":
+            return page("add_task.html")
         task = {"title": request.form.get("title", "")}
         answer = call_api(endpoint, scopes=settings.write_scope, method="POST", body=task)
         if not answer.ok:

@@ -16,7 +16,7 @@ from dotenv import load_dotenv
 
 HERE = Path(__file__).resolve().parent
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
-ROUTES |= {"/token_details", "/healthz"}
+ROUTES |= {"/add_task", "/token_details", "/healthz"}
 
 B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS = "b2c", "entra-id", "entra-id-many-tenants"
 EXTERNAL_ID, OPENID_CONNECT = "external-id", "openid-connect"

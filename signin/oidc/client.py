@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 # form_post, which MSAL recommends, comes back as a cross-site POST, without SameSite=Lax cookies.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module="msal")
 
+# RFC 6749 section 5.2; Azure AD B2C answers AADB2C90117 as an invalid_request.
+SCOPE_ERRORS = {"invalid_scope", "invalid_request"}
 ADDED_BY_MSAL = {"openid", "profile", "offline_access"}  # it refuses them among the scopes asked for
 
 # What MSAL, which does not validate, raises on an answer that it cannot make sense of.
@@ -221,10 +223,18 @@ class Client:
             return AccessToken(cached, None, None)
         cache = TokenCache(token_cache)
         result = self._refresh(cache, account_id, scopes, claims_challenge)
+        new_scopes = api_scopes(scopes) - tokens.known_scopes(token_cache)
         if "error" in result:
             error = self.error_from(result)
+            if new_scopes and error.error in SCOPE_ERRORS:
+                error = InteractionRequired(
+                    f"not refreshed for more scopes: {error}",
+                    error=error.error,
+                    code=error.code,
+                    correlation_id=error.correlation_id,
+                )
             if isinstance(error, InteractionRequired):
-                error.scopes = tuple(scopes)
+                error.scopes = self._scopes_to_ask_for(token_cache, scopes)
             raise error
         claims = None
         if "id_token" in result:
@@ -233,6 +243,10 @@ class Client:
             )
             if self.provider.user_id(claims) != user_id:  # OpenID Connect Core section 12.2
                 raise TokenRefused("the refreshed ID token is for another user", check="user_id")
+        if "access_token" not in result and new_scopes:  # so does Azure AD B2C answer (MSAL.js, "FAQ")
+            required = InteractionRequired(f"not refreshed for more scopes: {' '.join(sorted(new_scopes))}")
+            required.scopes = self._scopes_to_ask_for(token_cache, scopes)
+            raise required
         if "access_token" not in result:
             raise SetupFault(f"the provider gave no access token for {' '.join(scopes)}")
         granted = self._note_granted(cache, api_scopes(scopes), result)
@@ -243,6 +257,18 @@ class Client:
                 f"asked for {' '.join(scopes)}, and was granted {' '.join(granted) or 'nothing'}"
             )
         return AccessToken(result["access_token"], cache.serialize(), claims)
+
+    def add_other_apis(self, token_cache: str, earlier: str) -> str:
+        """`token_cache`, with the access tokens for other APIs from the `earlier` one of the same account."""
+        return tokens.with_other_apis(token_cache, earlier, self.provider.resource)
+
+    def _scopes_to_ask_for(self, token_cache: str, scopes: Collection[str]) -> tuple[str, ...]:
+        """These scopes, and those of the same API that the session has: the new token replaces the others."""
+        apis = {self.provider.resource(scope) for scope in scopes}
+        same_api = {
+            scope for scope in tokens.known_scopes(token_cache) if self.provider.resource(scope) in apis
+        }
+        return tuple(sorted({*scopes, *same_api}))
 
     def warm_up(self) -> None:
         """Fetch what a token request will need besides itself. Raises ProviderUnavailable or SetupFault."""

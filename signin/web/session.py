@@ -86,8 +86,10 @@ def this_session() -> Session:
     return cast(Session, flask_session)
 
 
-def start_session(completed: SignIn) -> None:
+def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
     """Start a session under a new id. It takes the place of the session that the browser presented.
+
+    With `keep_other_apis`, the user keeps the access tokens for APIs that this sign-in was not for.
 
     Raises SessionEnded if the user has signed out of that session meanwhile, and StoreError.
     """
@@ -98,7 +100,10 @@ def start_session(completed: SignIn) -> None:
         "account_id": completed.account_id,
         "started": int(time.time()),
     }
-    session_id = engine().records.start(data, completed.token_cache, presented=session.sid)
+    token_cache = completed.token_cache
+    if keep_other_apis and session.get("account_id") == completed.account_id:
+        token_cache = engine().client.add_other_apis(token_cache, engine().records.tokens(session.sid))
+    session_id = engine().records.start(data, token_cache, presented=session.sid)
     session.clear()
     session.update(data)
     session.sid, session.started = session_id, True

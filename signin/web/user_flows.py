@@ -36,6 +36,7 @@ class PendingFlow:
     next_path: str
     notice: str
     hints: dict[str, str]
+    adds_scopes: bool = False  # the sign-in is for one API; the tokens for others stay
 
 
 def hints_from(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -58,13 +59,13 @@ def begin_user_flow(
     `scopes` names others.
     """
     require_session_store()
-    hints = dict(hints or {})
+    hints, adds_scopes = dict(hints or {}), scopes is not None
     if scopes is None:
         scopes = engine().settings.scope if user_flow == SIGN_IN else ()
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
-    _keep(PendingFlow(user_flow, flow, next_path, notice, language), response)
+    _keep(PendingFlow(user_flow, flow, next_path, notice, language, adds_scopes), response)
     return response
 
 

@@ -179,10 +179,12 @@ class Browser:
         """Go to a path of the app, or to a whole URL. Headers are written as `Sec_Fetch_Site`."""
         return self._go("GET", urljoin(self.app_url, path), follow, headers)
 
-    def post(self, path: str, *, follow: bool = True, **headers: str) -> requests.Response:
+    def post(
+        self, path: str, *, follow: bool = True, fields: dict[str, str] | None = None, **headers: str
+    ) -> requests.Response:
         """Submit a form of the app's own page."""
         given = {"Origin": self.app_url, "Sec_Fetch_Site": "same-origin"} | headers
-        return self._go("POST", urljoin(self.app_url, path), follow, given)
+        return self._go("POST", urljoin(self.app_url, path), follow, given, data=fields)
 
     def _go(
         self, method: str, url: str, follow: bool, headers: dict[str, str], **body: Any
