@@ -176,6 +176,7 @@ class AzureADB2C:
             "name": account.display_name or "unknown",
             "emails": [account.email],
             **({"newUser": True} if new_user else {}),
+            **account.claims,
         }
 
     def id_token_claims(self, grant: Grant, access_token: str | None) -> dict[str, object]:

@@ -42,6 +42,7 @@ class Account:
     surname: str = ""
     city: str = ""
     locked: bool = False
+    claims: dict[str, object] = field(default_factory=dict)  # more of them, such as a custom attribute
     sub: str = field(default_factory=lambda: str(uuid.uuid4()))
     tokens_valid_from: float = 0.0
 

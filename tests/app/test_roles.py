@@ -58,6 +58,13 @@ def test_a_user_with_one_of_the_roles_gets_in(visitor: Browser, tenant: Tenant, 
     assert visitor.page.text == "users of the administration"
 
 
+def test_an_account_of_the_local_tenant_can_have_a_role(visitor: Browser, tenant: Tenant) -> None:
+    tenant.change_account(claims={"roles": ["admin"]})
+    visitor.sign_in(start="/admin/users")
+
+    assert visitor.page.text == "users of the administration"
+
+
 @pytest.mark.parametrize("roles", [[], ["reader"], ["administrator"], "superadmin", None, {"admin": 1}, 7])
 def test_a_user_without_the_role_is_told_so(visitor: Browser, tenant: Tenant, roles: object) -> None:
     give(tenant, roles=roles)
