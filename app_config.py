@@ -304,6 +304,11 @@ class Settings:
         return self.origin.startswith("https://")
 
     @property
+    def on_this_machine(self) -> bool:
+        """Whether browsers reach the app at a loopback address, as during development."""
+        return _is_loopback(urlsplit(self.origin))
+
+    @property
     def callback_path(self) -> str:
         return urlsplit(self.redirect_uri).path
 

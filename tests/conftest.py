@@ -1,16 +1,39 @@
 """The app and the local tenant as real servers, and a browser to drive them with."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp, ServeApp, serve
 from tests.helpers.browser import Browser
 from tests.helpers.processes import Redis
 from tests.helpers.tenant import Tenant
+
+
+class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Runs tests that share a server or a browser in one worker, so that it is started once.
+
+    pytest-xdist 3.8 has marks for this, xdist_group. With pytest 9.2 they have no effect.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        gunicorn = file.endswith("test_gunicorn.py") and re.search(r"\[(embedded|redis)", test)
+        if gunicorn:
+            return f"gunicorn {gunicorn[1]}"
+        if file.startswith("tests/browser/"):
+            return "browser"
+        return file if file.endswith("test_nginx.py") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServersTogether:
+    return SharedServersTogether(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -38,11 +61,11 @@ def tenant(running_tenant: LocalTenant) -> Iterator[Tenant]:
 
 @pytest.fixture(scope="session")
 def serve_app(running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeApp]:
-    """A function that serves app.py with the settings of a tenant (`on`), and those given on top."""
+    """A function that serves app.py with the settings of a tenant, and those given on top."""
     running: list[RunningApp] = []
 
-    def serve_one(on: LocalTenant | None = None, **settings: str) -> RunningApp:
-        running.append(serve(on or running_tenant, tmp_path_factory.mktemp("sessions"), settings))
+    def serve_one(tenant: LocalTenant | None = None, /, **settings: str) -> RunningApp:
+        running.append(serve(tenant or running_tenant, tmp_path_factory.mktemp("sessions"), settings))
         return running[-1]
 
     yield serve_one

@@ -189,10 +189,13 @@ class HttpClient:
         """One for all connections: loading the certificates takes longer than a request."""
         context = create_urllib3_context()
         bundle = self._verify if isinstance(self._verify, str) else certifi.where()
-        if os.path.isdir(bundle):  # noqa: PTH112 - as requests tells the two apart
-            context.load_verify_locations(capath=bundle)
-        else:
-            context.load_verify_locations(cafile=bundle)
+        try:
+            if os.path.isdir(bundle):  # noqa: PTH112 - as requests tells the two apart
+                context.load_verify_locations(capath=bundle)
+            else:
+                context.load_verify_locations(cafile=bundle)
+        except OSError as error:
+            raise HttpError(f"the CA bundle {bundle} cannot be read: {error}") from error
         return context
 
 
@@ -212,7 +215,9 @@ def _translated(error: Exception, deadline: float) -> HttpError:
     detail = f"{type(cause).__name__}: {str(cause)[:200]!r}"
     if isinstance(cause, NameResolutionError):
         return HttpNameNotResolved(detail)
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+    # urllib3 counts a refused connection among the time-outs.
+    timed_out = isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError)
+    if timed_out and not isinstance(cause, NewConnectionError):
         return HttpTimeout(f"no whole answer within {deadline:g} seconds: {detail}")
     return HttpError(detail)
 

@@ -1,5 +1,6 @@
 """Encryption of everything that is kept outside this process: records in the store, and cookies."""
 
+import hmac
 import json
 import os
 import time
@@ -13,25 +14,27 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 CLOCK_SKEW = 300  # seconds that the clock of another machine may be ahead
-TIME, NONCE = 8, 12  # bytes in front of the ciphertext
+TIME, SALT, NONCE = 8, 16, 12  # bytes in front of the ciphertext
+HEADER = TIME + SALT + NONCE
 
 
 class Seal:
     """Authenticated encryption under the first of `keys`. The others still open what they have sealed.
 
-    AES-GCM takes half of Fernet's time, and every page opens a record. Its nonces are random: by NIST SP
-    800-38D (section 8.3) one key is good for 2**32 messages, which is 136 years of one message a second.
+    AES-GCM takes half of Fernet's time, and every page opens a record. NIST SP 800-38D (section 8.3) limits
+    how many messages with random nonces one key may encrypt. Strangers cause messages too, because a pending
+    sign-in is one. So each message has a key of its own, derived from a random salt.
     """
 
     def __init__(self, keys: Sequence[str]):
-        self._ciphers = [AESGCM(_derived(key)) for key in keys]
+        self._keys = [_derived(key) for key in keys]
 
     def seal(self, name: str, value: Any) -> str:
         """Encrypt `value`, which JSON can hold, to be opened under this `name` only. Printable ASCII."""
-        sealed_at, nonce = int(time.time()).to_bytes(TIME, "big"), os.urandom(NONCE)
+        header = int(time.time()).to_bytes(TIME, "big") + os.urandom(SALT + NONCE)
         text = json.dumps(value, separators=(",", ":")).encode()
-        ciphertext = self._ciphers[0].encrypt(nonce, text, sealed_at + name.encode())
-        return urlsafe_b64encode(sealed_at + nonce + ciphertext).decode()
+        ciphertext = _cipher(self._keys[0], header).encrypt(_nonce(header), text, header + name.encode())
+        return urlsafe_b64encode(header + ciphertext).decode()
 
     def unseal(self, name: str, sealed: str | bytes | None, max_age: int | None = None) -> Any:
         """Return what was sealed under `name`; None if it is missing, damaged or foreign.
@@ -42,19 +45,28 @@ class Seal:
             raw = urlsafe_b64decode(sealed or b"")
         except ValueError:  # not ASCII, or not Base64
             return None
-        sealed_at, nonce, ciphertext = raw[:TIME], raw[TIME : TIME + NONCE], raw[TIME + NONCE :]
-        if len(nonce) < NONCE:
+        header, ciphertext = raw[:HEADER], raw[HEADER:]
+        if len(header) < HEADER:
             return None
-        age = time.time() - int.from_bytes(sealed_at, "big")
+        age = time.time() - int.from_bytes(header[:TIME], "big")
         if max_age is not None and not -CLOCK_SKEW <= age <= max_age:
             return None
-        bound_to = sealed_at + name.encode()
-        for cipher in self._ciphers:
+        for key in self._keys:
             try:
-                return json.loads(cipher.decrypt(nonce, ciphertext, bound_to))
+                return json.loads(
+                    _cipher(key, header).decrypt(_nonce(header), ciphertext, header + name.encode())
+                )
             except InvalidTag:
                 continue
         return None
+
+
+def _cipher(key: bytes, header: bytes) -> AESGCM:
+    return AESGCM(hmac.digest(key, header[TIME : TIME + SALT], "sha256"))
+
+
+def _nonce(header: bytes) -> bytes:
+    return header[TIME + SALT :]
 
 
 def _derived(key: str) -> bytes:

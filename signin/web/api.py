@@ -138,6 +138,8 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
     began, response, failure = time.perf_counter(), None, ""
     try:
         response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
+    except HttpOverloaded as error:
+        raise TooBusy("too many calls to the web API are under way") from error
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)

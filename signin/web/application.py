@@ -76,7 +76,7 @@ class SignInApp(Flask):
 def serve(app: SignInApp) -> None:
     """Serve the app for development, at the address that REDIRECT_URI names."""
     origin = urlsplit(app.settings.origin)
-    if origin.hostname not in ("localhost", "127.0.0.1"):
+    if not app.settings.on_this_machine:
         raise SystemExit(
             f"REDIRECT_URI is not on this machine. To serve {app.settings.origin}: gunicorn app:app"
         )

@@ -121,7 +121,8 @@ def _security_headers(parts: Engine) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    if parts.settings.https:
+    # Browsers apply this header to all ports of a host, and would break other programs on localhost.
+    if parts.settings.https and not parts.settings.on_this_machine:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     return headers
 

@@ -50,7 +50,7 @@ def fickle(lone_tenant: LocalTenant) -> Iterator[Tenant]:
 @pytest.fixture
 def new_app(serve_app: ServeApp, lone_tenant: LocalTenant, fickle: Tenant) -> RunningApp:
     """An app that has not met its tenant yet."""
-    return serve_app(on=lone_tenant)
+    return serve_app(lone_tenant)
 
 
 @pytest.fixture

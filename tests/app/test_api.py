@@ -1,5 +1,6 @@
 """The web API: what the app sends it, and what the user is shown of its answers."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import jwt
 import pytest
 
-from tests.helpers.app import ServeApp
+from tests.helpers.app import ServeApp, failures
 from tests.helpers.browser import (
     Browser,
 )
@@ -17,7 +18,6 @@ from tests.helpers.tenant import Tenant
 
 JSON = "application/json"
 
-
 MARKUP = "<script>alert(1)</script>"
 
 
@@ -25,14 +25,14 @@ MARKUP = "<script>alert(1)</script>"
     ("status", "heading", "advice"),
     [
         (204, "The API answered", "The answer was empty."),
-        (302, "The API points to another address", "it would take your access token along"),
+        (302, "The API points to another address", "would send the access token there"),
         (400, "The API refused the request", "The answer below may say why."),
         (401, "The API did not accept the access token", "expects another audience"),
         (403, "The API does not allow this", "Add the scope to SCOPE"),
-        (404, "The API has nothing at this address", "the path in ENDPOINT"),
+        (404, "The API has nothing at this address", "The path in ENDPOINT"),
         (429, "The API asks for a pause", "Wait a while"),
-        (500, "The API has a fault of its own", "look at the API's own log"),
-        (503, "The API has a fault of its own", "look at the API's own log"),
+        (500, "The API has a fault of its own", "Look at the API's own log"),
+        (503, "The API has a fault of its own", "Look at the API's own log"),
     ],
 )
 def test_a_status_of_the_api_comes_with_its_usual_meaning(
@@ -56,6 +56,28 @@ def test_a_header_that_explains_a_refusal_is_shown(browser: Browser, tenant: Ten
     assert f"{header} explains-it" in browser.text
 
 
+@pytest.mark.parametrize("status", [302, 401, 500])
+def test_a_failed_call_shows_a_reference_that_is_in_the_log(
+    browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    browser.sign_in()
+    tenant.misbehave(api={"status": status})
+    browser.get("/call_downstream_api")
+
+    [reference] = re.findall(r"Reference: ([0-9a-f-]{36})", browser.text)
+    [line] = failures(caplog)
+    assert f"reference={reference}" in line
+    assert f"status={status}" in line
+    assert "If you run this site" in browser.text
+
+
+def test_a_call_that_worked_shows_no_reference(browser: Browser) -> None:
+    browser.sign_in().get("/call_downstream_api")
+
+    assert "Reference" not in browser.text
+    assert "If you run this site" not in browser.text
+
+
 def test_json_is_shown_indented(browser: Browser) -> None:
     browser.sign_in().get("/call_downstream_api")
 
@@ -67,7 +89,7 @@ def test_an_answer_that_is_not_json_is_shown_as_text(browser: Browser, tenant: T
     tenant.misbehave(api={"body": MARKUP})
     browser.get("/call_downstream_api")
 
-    assert f"The answer is not JSON. Here it is as plain text. {MARKUP}" in browser.text
+    assert f"The answer is not JSON. It is shown as plain text. {MARKUP}" in browser.text
     assert MARKUP not in browser.page.text
 
 
@@ -90,7 +112,7 @@ def test_an_api_that_is_not_there_is_told_apart_from_one_that_refuses(
         browser.sign_in().get("/call_downstream_api")
 
         assert "The API could not be reached" in browser.text
-        assert "Check that it is running" in browser.text
+        assert "Check that the API is running" in browser.text
 
 
 class OddApi(BaseHTTPRequestHandler):
@@ -133,7 +155,7 @@ def odd_api() -> Iterator[str]:
         thread.join()
 
 
-def test_of_a_very_large_answer_the_beginning_is_shown(
+def test_the_beginning_of_a_very_large_answer_is_shown(
     serve_app: ServeApp, tenant: Tenant, odd_api: str
 ) -> None:
     with Browser(serve_app(ENDPOINT=f"{odd_api}/large").url, tenant) as browser:
@@ -143,7 +165,7 @@ def test_of_a_very_large_answer_the_beginning_is_shown(
 
 
 @pytest.mark.parametrize("path", ["/slow", "/dripping"])
-def test_an_api_that_takes_too_long_is_said_to_have_done_so(
+def test_an_api_that_takes_too_long_is_reported_as_such(
     serve_app: ServeApp, tenant: Tenant, odd_api: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     wait_at_most(monkeypatch, 0.4)
@@ -164,9 +186,7 @@ LARGE_JSON = {
 
 
 @pytest.mark.parametrize("body", LARGE_JSON.values(), ids=LARGE_JSON)
-def test_json_of_any_shape_makes_a_page_of_a_bearable_size(
-    browser: Browser, tenant: Tenant, body: str
-) -> None:
+def test_json_of_any_shape_makes_a_page_of_limited_size(browser: Browser, tenant: Tenant, body: str) -> None:
     browser.sign_in()
     tenant.misbehave(api={"status": 200, "body": body, "content_type": JSON})
 
@@ -196,7 +216,7 @@ def test_odd_json_of_the_web_api_is_a_page(browser: Browser, tenant: Tenant, bod
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(
+def test_an_api_that_asks_to_retry_later_is_not_waited_for(
     browser: Browser, tenant: Tenant, status: int
 ) -> None:
     browser.sign_in()
@@ -209,7 +229,7 @@ def test_a_web_api_that_asks_for_patience_does_not_hold_the_page(
     assert len(tenant.seen("api")) == 1
 
 
-def test_an_access_token_goes_to_the_web_api_alone_and_never_on_with_a_redirect(
+def test_an_access_token_goes_to_the_api_only_and_follows_no_redirect(
     browser: Browser, tenant: Tenant
 ) -> None:
     browser.sign_in()

@@ -5,12 +5,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, Document, parameters, with_query
 from tests.helpers.tenant import Tenant
 
 API = "https://localtenant.onmicrosoft.com/tasks-api"
@@ -56,7 +51,7 @@ def test_a_forgotten_password_asks_for_no_scope_of_the_api(browser: Browser, ten
     assert API not in request["query"]["scope"][0]
 
 
-def test_scopes_of_which_a_part_was_granted_cost_no_token_request_for_each_call(
+def test_partly_granted_scopes_need_no_token_request_for_each_call(
     serve_app: ServeApp, tenant: Tenant
 ) -> None:
     app = serve_app(SCOPE=f"{API}/tasks.read {API}/tasks.admin")

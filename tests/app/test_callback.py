@@ -10,12 +10,7 @@ import pytest
 import requests
 
 from tests.helpers.app import ServeApp, failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, assert_page, parameters, with_query
 from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import clock_at
 
@@ -49,7 +44,7 @@ def test_a_response_whose_state_does_not_fit_is_refused_and_harms_no_pending_flo
     answer = browser.get(with_query(url, state=forge(parameters(url)["state"])), follow=False)
 
     assert_page(answer, 400)
-    assert "cannot be finished" in browser.text
+    assert "cannot be completed" in browser.text
     assert "Set-Cookie" not in answer.headers
     assert tenant.seen("token") == []
     assert len(failures(caplog)) == 1
@@ -114,9 +109,7 @@ def test_a_made_up_code_ends_on_a_page(browser: Browser, code: str) -> None:
 # --- Other people's responses -------------------------------------------------------------------------------
 
 
-def test_a_response_to_another_browser_is_refused_where_nothing_is_pending(
-    browser: Browser, other: Browser, tenant: Tenant
-) -> None:
+def test_a_response_to_another_browser_is_refused(browser: Browser, other: Browser, tenant: Tenant) -> None:
     answer = other.get(browser.callback_url(), follow=False)
 
     assert_page(answer, 400)
@@ -136,7 +129,7 @@ def test_a_response_to_another_browser_leaves_a_pending_flow_alone(
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(
+def test_a_response_to_another_browser_does_not_change_who_is_signed_in(
     browser: Browser, other: Browser, tenant: Tenant
 ) -> None:
     other.sign_in()
@@ -154,9 +147,7 @@ def test_a_response_to_another_browser_leaves_who_is_signed_in_alone(
     assert other.signed_in_as() == "Ada Lovelace"
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_pkce(
-    browser: Browser, other: Browser, tenant: Tenant
-) -> None:
+def test_a_stolen_code_is_refused_by_pkce(browser: Browser, other: Browser, tenant: Tenant) -> None:
     stolen = parameters(browser.callback_url())["code"]
     mallory = tenant.add_account("Mallory")
     other.get("/login")
@@ -171,7 +162,7 @@ def test_anothers_code_in_ones_own_response_is_refused_by_pkce(
     assert other.signed_in_as() is None
 
 
-def test_anothers_code_in_ones_own_response_is_refused_by_the_nonce_alone(
+def test_a_stolen_code_is_refused_by_the_nonce_without_pkce(
     browser: Browser, other: Browser, tenant: Tenant
 ) -> None:
     tenant.option(pkce=False)
@@ -306,7 +297,7 @@ def test_a_flow_begun_before_the_settings_changed_ends_on_a_page(serve_app: Serv
         assert_page(answer, 400)
 
 
-def test_after_the_response_the_browser_is_always_led_to_an_address_without_the_code(
+def test_the_callback_redirects_to_an_address_without_the_code(
     browser: Browser,
 ) -> None:
     url = browser.callback_url()

@@ -70,8 +70,16 @@ def test_a_misspelt_user_flow_is_named_with_the_address_tried(check: Check) -> N
 def test_a_misspelt_tenant_is_named(check: Check) -> None:
     faults = wrong(check("--json", B2C_TENANT_NAME="contosso"))
 
-    assert "misspelt" in faults["user flow B2C_1_signupsignin1"]
-    assert any("look at B2C_TENANT_NAME" in fault for fault in faults.values())
+    assert "Check the name of the tenant" in faults["user flow B2C_1_signupsignin1"]
+    assert "/contosso.onmicrosoft.com/" in faults["user flow B2C_1_signupsignin1"]
+
+
+def test_a_tenant_whose_host_has_no_address_is_named(check: Check) -> None:
+    template = "https://{tenant}.invalid/{user_flow}"  # RFC 6761: never resolves
+
+    faults = wrong(check("--json", AUTHORITY_TEMPLATE=template))
+
+    assert "Is the tenant's name misspelt?" in faults["user flow B2C_1_signupsignin1"]
 
 
 def test_another_tenants_id_is_noticed(check: Check) -> None:
@@ -99,7 +107,7 @@ def test_a_foreign_issuer_is_noticed(check: Check, tenant: Tenant) -> None:
 def test_a_wrong_clock_is_noticed(check: Check, tenant: Tenant, offset: int, word: str) -> None:
     tenant.misbehave(discovery={"headers": {"Date": formatdate(time.time() + offset, usegmt=True)}})
 
-    assert f"{word} the tenant's" in wrong(check("--json"))["clock"]
+    assert f"{word} the provider's" in wrong(check("--json"))["clock"]
 
 
 @pytest.mark.parametrize("offset", [100, -100])
@@ -112,9 +120,9 @@ def test_a_clock_that_is_nearly_right_is_fine(check: Check, tenant: Tenant, offs
 def test_a_wrong_client_secret_is_noticed(check: Check) -> None:
     faults = wrong(check("--json", CLIENT_SECRET="not-the-secret"))
 
-    assert list(faults) == ["client secret"]
-    assert "Create a new one" in faults["client secret"]
-    assert "not-the-secret" not in faults["client secret"]
+    assert list(faults) == ["client credential"]
+    assert "Create a new one" in faults["client credential"]
+    assert "not-the-secret" not in faults["client credential"]
 
 
 def test_an_unregistered_redirect_uri_is_named_for_pasting(check: Check, dead_port: int) -> None:

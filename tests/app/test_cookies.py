@@ -7,13 +7,7 @@ import requests
 
 from tests.app.conftest import Visit
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-    send_lines,
-    set_cookies,
-    with_query,
-)
+from tests.helpers.browser import Browser, greeted, send_lines, set_cookies, with_query
 from tests.helpers.tenant import Tenant
 
 
@@ -108,19 +102,21 @@ def test_a_junk_session_cookie_is_no_session(shared_app: RunningApp, value: str)
 
 @pytest.mark.parametrize("value", JUNK)
 def test_a_junk_flow_cookie_is_no_pending_sign_in(shared_app: RunningApp, value: str) -> None:
-    status, headers, body = send_cookie(shared_app, "/getAToken?state=x&code=x", f"signin_flow_x={value}")
+    status, headers, body = send_cookie(
+        shared_app, "/getAToken?state=made-up-state&code=x", f"signin_flow_made-up-state={value}"
+    )
 
     assert status == 400
-    assert b"This sign-in cannot be finished" in body
+    assert b"This sign-in cannot be completed" in body
     assert "signin_session" not in headers.get("Set-Cookie", "")
 
 
 @pytest.mark.parametrize("value", JUNK)
 def test_a_junk_flow_cookie_stops_no_new_sign_in(shared_app: RunningApp, value: str) -> None:
-    assert send_cookie(shared_app, "/login", f"signin_flow_x={value}")[0] == 302
+    assert send_cookie(shared_app, "/login", f"signin_flow_made-up-state={value}")[0] == 302
 
 
-@pytest.mark.parametrize("name", ["notice", "tries", "flow_", "unknown"])
+@pytest.mark.parametrize("name", ["notice", "tries", "interaction", "flow_", "unknown"])
 def test_junk_in_any_other_cookie_breaks_no_page(shared_app: RunningApp, name: str) -> None:
     paths = {"/": 200, "/login": 302, "/call_downstream_api": 302, "/getAToken?state=x&code=x": 400}
     for value in ("", "99999999999", "\u00fc", "../../etc/passwd"):
@@ -134,8 +130,12 @@ def test_junk_in_any_other_cookie_breaks_no_page(shared_app: RunningApp, name: s
 def test_a_flow_cookie_with_an_odd_name_is_no_flow(shared_app: RunningApp, name: str) -> None:
     cookie = f"signin_flow_{name}=x"
 
-    assert send_cookie(shared_app, "/login", cookie)[0] == 302
-    assert send_cookie(shared_app, f"/getAToken?code=x&state={quote(name)}", cookie)[0] == 400
+    login, login_headers, _ = send_cookie(shared_app, "/login", cookie)
+    callback, callback_headers, _ = send_cookie(shared_app, f"/getAToken?code=x&state={quote(name)}", cookie)
+
+    assert (login, callback) == (302, 400)
+    assert name not in login_headers["Set-Cookie"]
+    assert "Set-Cookie" not in callback_headers
 
 
 @pytest.mark.parametrize("name", ["", "\u00fc", "x" * 700], ids=["numbers", "not ASCII", "long"])
@@ -159,7 +159,7 @@ def test_a_flow_cookie_of_another_state_is_no_flow(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("order", ["theirs first", "ours first"])
-def test_a_tossed_session_cookie_shows_nobody_elses_session(
+def test_of_two_session_cookies_neither_is_trusted(
     browser: Browser, shared_app: RunningApp, tenant: Tenant, order: str
 ) -> None:
     """Two session cookies mean that one was injected. Trust neither."""

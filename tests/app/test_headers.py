@@ -5,10 +5,7 @@ import requests
 
 from tests.app.conftest import Visit
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-)
+from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
 
 ANSWERS = [

@@ -5,11 +5,7 @@ import requests
 
 from tests.app.conftest import Visit
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    send_lines,
-)
+from tests.helpers.browser import Browser, parameters, send_lines
 from tests.helpers.tenant import Tenant
 
 HOSTS = ["evil.example", "localhost", "localhost:1", "evil.example:{port}", "localhost:{port}@evil.example",

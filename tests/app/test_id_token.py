@@ -17,9 +17,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.outcomes import REFUSED, SIGNED_IN, assert_outcome, state_of
 from tests.helpers.tenant import Fault, Tenant
 
@@ -127,7 +125,6 @@ def published_kid(tenant: Tenant) -> str:
 
 
 DEEP = "eyJhbGciOiJSUzI1NiJ9." + "W1tb" * 30_000 + ".e30"  # a payload of brackets within brackets
-
 
 ID_TOKENS = [
     # Basic RP

@@ -4,10 +4,7 @@ import jwt
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    Document,
-)
+from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Held, Tenant
 
 

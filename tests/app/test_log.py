@@ -8,12 +8,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    send_lines,
-    with_query,
-)
+from tests.helpers.browser import Browser, parameters, send_lines, with_query
 from tests.helpers.engine import is_in_the_log
 from tests.helpers.processes import Program, answers, free_port
 from tests.helpers.tenant import Tenant
@@ -67,13 +62,13 @@ def test_a_sign_in_and_a_refused_one_are_each_one_line_of_the_log(
     tenant.misbehave(id_token={"key": "other"})
     browser.sign_in()
 
-    lines = [record.getMessage() for record in caplog.records if record.name == "app"]
-    assert lines[0] == f"signed in: sub={tenant.account['sub']!r}"
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("signin")]
+    assert lines[0] == f"signed in: user={tenant.account['sub']!r}"
     assert lines[1].startswith("TokenRefused: status=502")
     assert len(lines) == 2
 
 
-def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_path_cannot_forge_a_line_of_the_log(
     shared_app: RunningApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     for host in ("evil.example", f"localhost:{shared_app.port}"):
@@ -83,12 +78,12 @@ def test_a_path_cannot_write_a_line_of_its_own_into_the_log(
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
 
 
-def test_a_sub_cannot_write_a_line_of_its_own_into_the_log(
+def test_a_sub_cannot_forge_a_line_of_the_log(
     browser: Browser, tenant: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tenant.misbehave(id_token={"set": {"sub": "x\r\nsigned in: sub=admin"}})
+    tenant.misbehave(id_token={"set": {"sub": "x\r\nsigned in: user=admin"}})
 
     browser.sign_in()
 
-    assert [message for message in caplog.messages if "sub=" in message]
+    assert [message for message in caplog.messages if "user=" in message]
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]

@@ -10,9 +10,7 @@ import pytest
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-)
+from tests.helpers.browser import Browser
 from tests.helpers.outcomes import REFUSED, SIGNED_IN, assert_outcome
 from tests.helpers.tenant import Fault, Tenant
 from tests.helpers.waiting import clock_at
@@ -79,7 +77,7 @@ def test_oidcc_client_test_signing_key_rotation(new_app: RunningApp, fickle: Ten
         fickle.control("POST", "rotate-keys", keep_old=keep_old)
 
 
-def test_unknown_keys_cannot_make_the_app_hammer_the_tenant(new_app: RunningApp, fickle: Tenant) -> None:
+def test_unknown_key_ids_cause_few_requests_to_the_tenant(new_app: RunningApp, fickle: Tenant) -> None:
     fickle.misbehave(id_token={"kid": "unknown"})
     with Browser(new_app.url, fickle) as browser:
         statuses = {browser.sign_in().page.status_code for _ in range(30)}
@@ -107,7 +105,6 @@ MISLEADING = {
     "another port": "https://127.0.0.1:1/x",
     "a blank in it": "https://127.0.0.1:{port}/x y",
 }
-
 
 METADATA = [
     *(
@@ -156,7 +153,7 @@ METADATA = [
 
 
 @pytest.mark.parametrize("members", METADATA)
-def test_metadata_that_is_not_to_be_trusted_stops_before_any_request(
+def test_untrusted_metadata_is_refused_before_any_other_request(
     newcomer: Browser, fickle: Tenant, members: Callable[[Tenant], dict[str, Any]]
 ) -> None:
     fickle.misbehave(discovery={"set": members(fickle)})
@@ -170,7 +167,7 @@ def test_metadata_that_is_not_to_be_trusted_stops_before_any_request(
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500])
-def test_metadata_that_cannot_be_had_again_the_next_day_is_kept(
+def test_metadata_is_kept_when_it_cannot_be_fetched_again_the_next_day(
     newcomer: Browser, fickle: Tenant, status: int
 ) -> None:
     newcomer.sign_in()
@@ -188,7 +185,9 @@ def test_metadata_that_cannot_be_had_again_the_next_day_is_kept(
 @pytest.mark.parametrize(
     "name", ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint"]
 )
-def test_incomplete_metadata_stops_before_any_request(newcomer: Browser, fickle: Tenant, name: str) -> None:
+def test_incomplete_metadata_is_refused_before_any_other_request(
+    newcomer: Browser, fickle: Tenant, name: str
+) -> None:
     fickle.misbehave(discovery={"drop": [name]})
 
     newcomer.get("/login", follow=False)
@@ -200,7 +199,7 @@ def test_incomplete_metadata_stops_before_any_request(newcomer: Browser, fickle:
 def test_another_tenant_than_b2c_tenant_id_is_refused(
     serve_app: ServeApp, lone_tenant: LocalTenant, fickle: Tenant
 ) -> None:
-    app = serve_app(on=lone_tenant, B2C_TENANT_ID=str(uuid.uuid4()))
+    app = serve_app(lone_tenant, B2C_TENANT_ID=str(uuid.uuid4()))
     with Browser(app.url, fickle) as browser:
         browser.get("/login", follow=False)
 
@@ -211,7 +210,7 @@ def test_another_tenant_than_b2c_tenant_id_is_refused(
 def test_without_b2c_tenant_id_the_metadata_says_which_tenant(
     serve_app: ServeApp, lone_tenant: LocalTenant, fickle: Tenant
 ) -> None:
-    app = serve_app(on=lone_tenant, B2C_TENANT_ID="")
+    app = serve_app(lone_tenant, B2C_TENANT_ID="")
     with Browser(app.url, fickle) as browser:
         browser.sign_in()
         assert_outcome(browser, SIGNED_IN)

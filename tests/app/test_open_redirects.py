@@ -8,15 +8,10 @@ import pytest
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    parameters,
-    with_query,
-)
+from tests.helpers.browser import Browser, parameters, with_query
 from tests.helpers.tenant import Tenant
 
 EVIL = "evil.example"
-
 
 VECTORS = [
     f"//{EVIL}",
@@ -163,7 +158,7 @@ def test_no_next_of_another_user_flow_leads_out_of_the_site(browser: Browser, pa
 @pytest.mark.parametrize(
     "path", ["/token_details", "/token_details?a=b&c=%20d", "/x/y;z?q#f", "/~user/(1)!*'"]
 )
-def test_the_page_asked_for_is_where_the_user_comes_back_to(module_browser: Browser, path: str) -> None:
+def test_sign_in_returns_to_the_page_that_was_asked_for(module_browser: Browser, path: str) -> None:
     module_browser.get(with_query(f"{module_browser.app_url}/login", next=path), follow=False)
     module_browser.follow()
     module_browser.follow()

@@ -7,10 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp, ServeApp, failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-)
+from tests.helpers.browser import Browser, assert_page
 from tests.helpers.engine import wait_at_most
 from tests.helpers.tenant import Fault, Tenant
 
@@ -58,7 +55,7 @@ def test_the_first_sign_in_after_an_outage_works_at_once(serve_app: ServeApp, te
         assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_nobody_queues_for_a_tenant_that_hangs(
+def test_requests_do_not_queue_for_a_tenant_that_hangs(
     serve_app: ServeApp, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests that wait for the metadata together give up together, not one time limit after the other."""

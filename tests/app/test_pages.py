@@ -134,7 +134,8 @@ def test_a_fault_in_the_set_up_tells_the_operator_what_to_mend(browser: Browser,
     browser.get("/login")
 
     assert "code AADB2C90117" in browser.text
-    assert re.search(r"<summary>If you run this site</summary>\s*<p>SCOPE is not known", browser.page.text)
+    summary = r"<summary>If you run this site</summary>\s*"
+    assert re.search(f"{summary}<p>The tenant does not know SCOPE", browser.page.text)
 
 
 def test_a_sign_in_service_that_does_not_answer_can_be_tried_again(

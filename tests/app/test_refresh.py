@@ -1,16 +1,13 @@
 """Access tokens that have run out: refreshed once, or a way through sign-in."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-)
+from tests.helpers.browser import Browser, assert_page
 from tests.helpers.engine import LEASE_SECONDS, wait_for_locks_at_most
 from tests.helpers.outcomes import state_of
 from tests.helpers.stores import Instances, User, visit
@@ -196,11 +193,13 @@ def test_the_newest_refresh_token_is_the_one_that_is_kept(instances: Instances, 
             assert statuses == [200] * 4
 
         used = [seen["form"]["refresh_token"][0] for seen in tenant.seen("token")]
-        assert len(used) == len(set(used)) == 8  # every token was close to its end, so each call refreshed
+        # Every token was close to its end, so each call refreshed or shared the refresh of its instance.
+        assert 4 <= len(used) <= 8
+        assert len(set(used)) == len(used)
         assert browser.signed_in_as() == "Ada Lovelace"
 
 
-def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(
+def test_a_refresh_whose_process_died_delays_others_until_its_lease_ends(
     instances: Instances, tenant: Tenant
 ) -> None:
     tenant.option(access_token_lifetime=300)
@@ -219,7 +218,29 @@ def test_a_refresher_that_dies_holds_others_up_only_until_its_lease_ends(
         assert 0.5 < took < 3
 
 
-def test_waiting_in_vain_for_another_refresh_is_not_blamed_on_the_store(
+def test_more_requests_than_may_wait_for_a_refresh_are_asked_to_come_back(
+    shared_app: RunningApp, browser: Browser, tenant: Tenant
+) -> None:
+    tenant.option(access_token_lifetime=300)
+    session_id = browser.sign_in().session_id
+    tenant.option(access_token_lifetime=3600)
+    tenant.forget_requests()
+    host = f"localhost:{shared_app.port}"
+    refreshing = Held(tenant, "token", lambda: call_api(shared_app, host, session_id))
+    with ThreadPoolExecutor(4) as pool:
+        others = [pool.submit(call_api, shared_app, host, session_id) for _ in range(4)]
+        refused = next(as_completed(others)).result()
+        first = refreshing.release()
+        statuses = sorted([first.status_code, *(other.result().status_code for other in others)])
+
+    assert_page(refused, 503)
+    assert "Too many requests at once" in refused.text
+    assert refused.headers["Retry-After"]
+    assert statuses == [200] * 4 + [503]
+    assert len(tenant.seen("token")) == 1
+
+
+def test_a_refresh_elsewhere_that_takes_too_long_is_not_blamed_on_anybody(
     instances: Instances, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_for_locks_at_most(monkeypatch, 0.3)
@@ -230,5 +251,6 @@ def test_waiting_in_vain_for_another_refresh_is_not_blamed_on_the_store(
         hanging.release()
 
         assert page.status_code == 503
-        assert "The sign-in service does not answer" in page.text
+        assert "Too many requests at once" in page.text
+        assert page.headers["Retry-After"]
         assert browser.signed_in_as() == "Ada Lovelace"

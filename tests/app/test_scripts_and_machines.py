@@ -3,10 +3,7 @@
 import pytest
 import requests
 
-from tests.helpers.browser import (
-    Browser,
-    Document,
-)
+from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
 
 SCRIPTS = [
@@ -34,7 +31,7 @@ def test_a_script_that_needs_a_sign_in_gets_its_address_in_json(
 
 
 @pytest.mark.parametrize("path", ["/token_details", "/edit_profile"])
-def test_a_script_is_told_so_by_every_page(browser: Browser, path: str) -> None:
+def test_every_page_tells_a_script_where_to_sign_in(browser: Browser, path: str) -> None:
     assert_told_where_to_sign_in(browser, browser.get(path, follow=False, Sec_Fetch_Mode="cors"))
 
 
@@ -59,7 +56,7 @@ def test_a_script_gets_errors_in_json(browser: Browser, headers: dict[str, str])
         pytest.param("GET", {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, 400, id="fetch"),
     ],
 )
-def test_a_callback_that_no_person_visits_spends_no_flow(
+def test_a_machine_at_the_callback_uses_up_no_pending_sign_in(
     browser: Browser, tenant: Tenant, method: str, headers: dict[str, str], status: int
 ) -> None:
     url = browser.callback_url()
@@ -90,7 +87,7 @@ PREFETCH = {"Sec-Purpose": "prefetch"}
         ("/call_downstream_api", "GET", PREFETCH, 503),
     ],
 )
-def test_a_page_that_no_person_visits_begins_no_flow(
+def test_a_machine_begins_no_user_flow(
     browser: Browser, page: str, method: str, headers: dict[str, str], status: int
 ) -> None:
     answer = browser.http.request(method, browser.app_url + page, headers=headers, allow_redirects=False)

@@ -8,10 +8,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-)
+from tests.helpers.browser import Browser, greeted
 from tests.helpers.stores import Instances, StoreInspector, User, home_with, visit
 from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import clock_at
@@ -78,7 +75,7 @@ def test_a_second_user_in_the_same_browser_gets_a_session_of_their_own(
     assert not instances.store.names() & set(first)
 
 
-def test_many_requests_at_once_with_a_session_never_mix_users_up(
+def test_parallel_requests_of_two_users_are_never_mixed_up(
     browser: Browser, shared_app: RunningApp, tenant: Tenant
 ) -> None:
     bob = tenant.add_account("Bob")
@@ -149,7 +146,9 @@ def test_using_a_session_moves_its_idle_limit_and_the_tokens_with_it(
     assert all(IDLE * 60 - 30 < seconds <= IDLE * 60 for seconds in left)
 
 
-def test_no_use_keeps_a_session_beyond_its_absolute_lifetime(short_lived: Instances, tenant: Tenant) -> None:
+def test_a_session_in_use_still_ends_after_its_absolute_lifetime(
+    short_lived: Instances, tenant: Tenant
+) -> None:
     start = time.time()
     with User(short_lived, tenant) as browser:
         for minutes in (IDLE - 1, 2 * IDLE - 2, ABSOLUTE - 1):

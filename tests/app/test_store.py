@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.app import ServeApp
-from tests.helpers.browser import (
-    Browser,
-    greeted,
-)
+from tests.helpers.browser import Browser, greeted
 from tests.helpers.stores import Instances, SqliteFile, User, home_with
 from tests.helpers.tenant import Tenant
 

@@ -45,11 +45,11 @@ def test_markup_in_a_claim_is_shown_and_not_obeyed(browser: Browser, tenant: Ten
     assert MARKUP not in browser.page.text
 
 
-def test_a_claim_that_nobody_knows_is_said_to_be_the_tenants_own(browser: Browser, tenant: Tenant) -> None:
+def test_an_unknown_claim_is_said_to_be_the_providers_own(browser: Browser, tenant: Tenant) -> None:
     tenant.misbehave(id_token={"set": {"extension_Level": "gold"}})
     browser.sign_in().get("/token_details")
 
-    assert "extension_Level gold A claim of this tenant's own" in browser.text
+    assert "extension_Level gold A claim that this provider defines" in browser.text
 
 
 def test_claims_about_the_user_come_before_those_about_the_token(browser: Browser) -> None:

@@ -7,16 +7,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.app import failures
-from tests.helpers.browser import (
-    Browser,
-    assert_page,
-    parameters,
-)
+from tests.helpers.browser import Browser, assert_page, parameters
 from tests.helpers.engine import wait_at_most
 from tests.helpers.tenant import Fault, Tenant
 
 JSON = "application/json"
-
 
 TOKEN_ANSWERS = [
     pytest.param({"status": 400, "body": {"error": "invalid_grant"}}, 401, id="400 invalid_grant"),
@@ -161,7 +156,7 @@ def test_retry_after_is_passed_on(browser: Browser, tenant: Tenant) -> None:
         pytest.param({"reset": True}, id="reset"),
     ],
 )
-def test_a_refused_token_request_hurts_nobody_else(
+def test_a_refused_token_request_affects_no_other_user(
     browser: Browser, other: Browser, tenant: Tenant, fault: Fault
 ) -> None:
     tenant.misbehave(token=fault | {"times": 1})

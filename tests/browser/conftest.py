@@ -76,10 +76,9 @@ def signed_in_state(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run this folder in one of pytest-xdist's workers. Each would start a Chromium of its own."""
+    """Bear with what a browser leaves behind in the app's server."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
             # A browser that moves on drops its connections, and werkzeug's server leaves the file open.
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed file .*/static/:ResourceWarning"))

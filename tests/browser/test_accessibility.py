@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SitDown, StateOf
@@ -42,7 +42,6 @@ API_FAULTS: dict[str, Fault] = {
     "not-json": {"body": "<b>no JSON</b> " * 50},
     "huge": {"body": {"tasks": ["x" * 2000] * 60}, "content_type": "application/json"},
 }
-
 
 APP_PAGES = {
     "home": "/",
@@ -86,13 +85,11 @@ SIGNED_OUT: dict[str, Go] = {
     "sign-out-question": at_sign_out_question,
 }
 
-
 SIGNED_IN: dict[str, Go] = {
     **{name: at_app_page(path) for name, path in APP_PAGES.items()},
     **{f"api-{name}": at_api_fault(fault) for name, fault in API_FAULTS.items()},
     "sign-out-question": at_sign_out_question,
 }
-
 
 TENANT: dict[str, Go] = {
     "home": lambda person: person.go(person.tenant.url),
@@ -170,13 +167,13 @@ def test_no_page_for_strangers_scrolls_sideways_on_a_narrow_phone(someone: SitDo
     assert sideways(person) == 0
 
 
-def test_markup_in_a_name_is_shown_and_not_obeyed(someone: SitDown, signed_in_state: StateOf) -> None:
+def test_markup_in_a_name_is_shown_as_text(someone: SitDown, signed_in_state: StateOf) -> None:
     person = someone(storage_state=signed_in_state(LONG_NAME)).go("/")
 
     assert "<script>alert(1)</script>" in person.heading
 
 
-def test_the_ground_follows_the_systems_colour_scheme(person: Person) -> None:
+def test_the_background_follows_the_systems_colour_scheme(person: Person) -> None:
     person.go("/")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = person.page.evaluate(ground)
@@ -186,7 +183,7 @@ def test_the_ground_follows_the_systems_colour_scheme(person: Person) -> None:
     assert person.page.evaluate(ground) == "rgb(15, 24, 25)"
 
 
-def test_nothing_moves_for_those_who_wish_for_less_motion(someone: SitDown) -> None:
+def test_nothing_moves_with_reduced_motion(someone: SitDown) -> None:
     person = someone(reduced_motion="reduce").go("/")
     durations = "[...document.querySelectorAll('*')].map(it => getComputedStyle(it).transitionDuration)"
 

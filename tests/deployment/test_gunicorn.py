@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ import pytest
 import requests
 
 from local_tenant import LocalTenant
-from tests.helpers.browser import Browser, Document
+from tests.helpers.browser import Browser, Document, parameters
 from tests.helpers.engine import LEASE_SECONDS, PATIENCE_SECONDS, longest_call
 from tests.helpers.processes import (
     ROOT,
@@ -47,13 +46,7 @@ def port_of(settings: dict[str, str]) -> int:
     return port
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("embedded", marks=pytest.mark.xdist_group("gunicorn-embedded")),
-        pytest.param("redis", marks=pytest.mark.xdist_group("gunicorn-redis")),
-    ],
-)
+@pytest.fixture(scope="module", params=["embedded", "redis"])
 def settings(
     request: pytest.FixtureRequest, running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
@@ -108,6 +101,11 @@ class Load:
         for user in users:
             user.result()
 
+    def go_on(self) -> None:
+        """Wait until the users have seen twenty more pages."""
+        before = self.seen["signed in"]
+        wait_until(lambda: self.seen["signed in"] >= before + 20, "the users see pages")
+
     def _browse(self, done: threading.Event) -> None:
         while not done.is_set():
             try:
@@ -126,26 +124,25 @@ def test_a_killed_worker_loses_its_own_requests_and_nothing_else(gunicorn: Gunic
     kills = 2
     with load.running():
         for _ in range(kills):
-            time.sleep(0.3)
+            load.go_on()
             before = gunicorn.children()
             os.kill(before[0], signal.SIGKILL)
             wait_until(lambda: before[0] not in gunicorn.children(), "the worker is gone")  # noqa: B023
             wait_until(lambda: len(gunicorn.children()) == 2, "a new worker is there")
-        time.sleep(0.3)
+        load.go_on()
 
     assert load.seen.pop("no answer", 0) <= 4 * kills
     assert set(load.seen) == {"signed in"}
-    assert load.seen["signed in"] > 50
 
 
 def test_a_reload_under_load_loses_nothing(gunicorn: Gunicorn, user: Browser) -> None:
     load = Load(gunicorn.url, user.session_id)
     before = gunicorn.children()
     with load.running():
-        time.sleep(0.2)
+        load.go_on()
         gunicorn.send(signal.SIGHUP)
         wait_until(lambda: new_workers(gunicorn, before), "both workers are new")
-        time.sleep(0.2)
+        load.go_on()
 
     assert set(load.seen) == {"signed in"}
     assert user.get("/call_downstream_api").status_code == 200
@@ -158,12 +155,12 @@ def test_parallel_requests_at_all_workers_cause_one_refresh(gunicorn: Gunicorn, 
         tenant.option(access_token_lifetime=3600)
         tenant.forget_requests()
         refreshing = Held(tenant, "token", lambda: fetch(gunicorn.url, session_id, "/call_downstream_api"))
-        with ThreadPoolExecutor(6) as pool:
-            others = [pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api") for _ in range(6)]
+        with ThreadPoolExecutor(3) as pool:  # as many as may wait, whichever worker they come to
+            others = [pool.submit(fetch, gunicorn.url, session_id, "/call_downstream_api") for _ in range(3)]
             first = refreshing.release()
             statuses = [first.status_code, *(other.result().status_code for other in others)]
 
-        assert statuses == [200] * 7
+        assert statuses == [200] * 4
         assert len(tenant.seen("token")) == 1
         assert browser.signed_in_as() == "Ada Lovelace"
 
@@ -213,7 +210,7 @@ def test_a_long_authorization_code_reaches_the_app(gunicorn: Gunicorn, length: i
     page = requests.get(f"{gunicorn.url}/getAToken?state=unknown&code={'A' * length}", timeout=10)
 
     assert page.status_code == 400
-    assert "This sign-in cannot be finished" in page.text
+    assert "This sign-in cannot be completed" in page.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "10.0.0.7:8080", "evil.example"])
@@ -272,8 +269,8 @@ def as_deployed(running_tenant: LocalTenant, tmp_path: Path) -> tuple[dict[str, 
     return settings, [program("gunicorn", "gunicorn"), "app:app"]
 
 
-def test_no_lock_is_given_up_while_it_is_held_or_before_a_dead_holder_has_lost_it() -> None:
-    assert longest_call() < LEASE_SECONDS < PATIENCE_SECONDS
+def test_a_lock_lasts_longer_than_anybody_waits_for_it_and_that_longer_than_a_call() -> None:
+    assert longest_call() < PATIENCE_SECONDS < LEASE_SECONDS
 
 
 def test_a_worker_that_is_to_end_has_time_for_the_longest_request(
@@ -302,13 +299,16 @@ def test_slow_api_calls_hold_up_nobody_else(
         tenant.forget_requests()
         with ThreadPoolExecutor(40) as pool:
             slow = [pool.submit(fetch, url, session_id, "/call_downstream_api") for _ in range(40)]
-            wait_until(lambda: len(tenant.seen("api")) >= 16, "the API calls are under way")
+            wait_until(lambda: sum(call.done() for call in slow) >= 40 - 24, "both workers are full")
             others = [fetch(url, session_id, path) for path in ("/healthz", "/") for _ in range(4)]
-            still_slow = sum(not call.done() for call in slow)
+            still_slow = [call for call in slow if not call.done()]
+            refused = [call.result() for call in slow if call.done()]
             tenant.recover()
 
-        assert still_slow == 40
-        assert [call.result().status_code for call in slow] == [200] * 40
+        assert still_slow
+        assert {call.result().status_code for call in still_slow} == {200}
+        assert {page.status_code for page in refused} == {503}
+        assert "Too many requests at once" in refused[0].text
         assert [page.status_code for page in others] == [200] * 8
         assert max(page.elapsed.total_seconds() for page in others) < 1
 
@@ -365,6 +365,56 @@ def test_a_folder_that_cannot_be_used_ends_gunicorn_with_a_clear_line(
     assert "Traceback" not in gunicorn.output()
 
 
+def test_gunicorn_started_in_another_folder_ends_with_the_command_to_type(
+    as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    """It looks for gunicorn.conf.py where it is started."""
+    settings, [gunicorn, app] = as_deployed
+    command = [gunicorn, "--bind", f"127.0.0.1:{free_port()}", "--chdir", str(ROOT), app]
+    ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=30)
+
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    [line] = [line for line in ended.stderr.splitlines() if "gunicorn.conf.py" in line]
+    assert line.endswith(f"Type: gunicorn --config {ROOT}/gunicorn.conf.py --chdir {ROOT} app:app")
+
+
+def test_the_command_to_type_serves_the_app_from_another_folder(
+    as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    settings, [gunicorn, app] = as_deployed
+    command = [gunicorn, "--config", f"{ROOT}/gunicorn.conf.py", "--chdir", str(ROOT), app]
+    url = f"http://localhost:{port_of(settings)}"
+    with Program(command, tmp_path, settings, cwd=tmp_path) as running:
+        running.wait_until_ready(lambda: answers(url))
+
+
+def test_python_app_py_serves_at_the_address_of_the_redirect_uri(
+    as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    settings, _ = as_deployed
+    url = f"http://localhost:{port_of(settings)}"
+    with Program([sys.executable, str(ROOT / "app.py")], tmp_path, settings, cwd=tmp_path) as running:
+        running.wait_until_ready(lambda: answers(url))
+        login = requests.get(f"{url}/login", timeout=5, allow_redirects=False)
+
+    assert login.status_code == 302
+    assert parameters(login.headers["Location"])["redirect_uri"] == settings["REDIRECT_URI"]
+
+
+def test_python_app_py_serves_no_address_of_another_machine(
+    as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    settings, _ = as_deployed
+    settings = settings | {"REDIRECT_URI": "https://app.example.com/getAToken"}
+    command = [sys.executable, str(ROOT / "app.py")]
+    ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=30)
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "To serve https://app.example.com: gunicorn app:app" in line
+
+
 def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "local_tenant", "--port", "0", "gunicorn", "app:app"]
@@ -388,7 +438,7 @@ def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_pa
 
 @contextmanager
 def full_disk(gunicorn: Gunicorn, store: SqliteFile) -> Iterator[None]:
-    """Let no file that the workers write grow beyond the present size of the store's."""
+    """Let no file that the workers write grow beyond the present size of the store's largest."""
     largest = max(file.stat().st_size for file in store.file.parent.iterdir())
     for worker in gunicorn.children():
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -399,20 +449,31 @@ def full_disk(gunicorn: Gunicorn, store: SqliteFile) -> Iterator[None]:
             resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+def sign_in_until_refused(browser: Browser) -> requests.Response:
+    """The first answer that is no success. The store's smaller files may have room for a few sessions."""
+    for _ in range(20):
+        answer = browser.get(browser.callback_url(), follow=False)
+        if answer.status_code != 303:
+            return answer
+    raise AssertionError("no sign-in was refused")
+
+
 def test_a_full_disk_is_said_on_sign_in_and_hurts_nobody_who_is_signed_in(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path, tenant: Tenant
 ) -> None:
     settings, _ = as_deployed
-    with Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn:
-        store = SqliteFile(Path(settings["SESSION_DIR"]))
-        with Browser(gunicorn.url, tenant) as user, Browser(gunicorn.url, tenant) as newcomer:
-            user.sign_in()
-            callback = newcomer.callback_url()
-            with full_disk(gunicorn, store):
-                refused = newcomer.get(callback, follow=False)
-                assert refused.status_code == 503
-                assert "Location" not in refused.headers
-                assert user.signed_in_as() == "Ada Lovelace"
-                assert user.get("/call_downstream_api").status_code == 200
+    with (
+        Gunicorn(tmp_path, settings, port_of(settings)) as gunicorn,
+        Browser(gunicorn.url, tenant) as user,
+        Browser(gunicorn.url, tenant) as newcomer,
+    ):
+        user.sign_in()
+        newcomer.callback_url()
+        with full_disk(gunicorn, SqliteFile(Path(settings["SESSION_DIR"]))):
+            refused = sign_in_until_refused(newcomer)
+            assert refused.status_code == 503
+            assert "Location" not in refused.headers
+            assert user.signed_in_as() == "Ada Lovelace"
+            assert user.get("/call_downstream_api").status_code == 200
 
-            assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"
+        assert newcomer.sign_in().signed_in_as() == "Ada Lovelace"

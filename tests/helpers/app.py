@@ -52,9 +52,9 @@ class RunningApp:
 
 
 class ServeApp(Protocol):
-    """Serves app.py with the settings of a tenant (`on`), and those given on top."""
+    """Serves app.py with the settings of a tenant, and those given on top."""
 
-    def __call__(self, on: LocalTenant | None = None, **settings: str) -> RunningApp: ...
+    def __call__(self, tenant: LocalTenant | None = None, /, **settings: str) -> RunningApp: ...
 
 
 def import_app(environ: dict[str, str]) -> Flask:

@@ -1,12 +1,13 @@
-"""The one place where the tests know the app's inside: its time limits and its loggers."""
+"""The one place where the tests know the app's inside: its time limits, loggers and error codes."""
 
 import logging
 
 import pytest
 
 from signin.oidc import http_client
+from signin.oidc.providers import b2c
 from signin.sessions import records
-from signin.web import api
+from signin.web import api, words
 
 LEASE_SECONDS = records.LEASE
 PATIENCE_SECONDS = api.LOCK_PATIENCE
@@ -25,6 +26,11 @@ def wait_at_most(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 def wait_for_locks_at_most(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Make the app wait this long for a lock that another request holds."""
     monkeypatch.setattr(api, "LOCK_PATIENCE", seconds)
+
+
+def known_b2c_codes() -> set[str]:
+    """The error codes of Azure AD B2C that the app tells apart, or has words of its own for."""
+    return {code for code in words.CODES if code.startswith("AADB2C")} | set(b2c.B2C_ERRORS)
 
 
 def is_in_the_log(record: logging.LogRecord) -> bool:

@@ -44,11 +44,13 @@ def program(name: str, package: str) -> str:
 class Program:
     """A running program, its output in `log`."""
 
-    def __init__(self, command: list[str], folder: Path, environ: dict[str, str] | None = None):
+    def __init__(
+        self, command: list[str], folder: Path, environ: dict[str, str] | None = None, *, cwd: Path = ROOT
+    ):
         self.log = folder / f"{Path(command[0]).name}-{secrets.token_hex(4)}.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
 
     def __enter__(self: AnyProgram) -> AnyProgram:

@@ -139,6 +139,11 @@ class RedisKeys:
             self.client.config_set("maxmemory", 0)
 
 
+def session_records(store: StoreInspector) -> set[str]:
+    """The names of all records but those that keep late requests from bringing an ended session back."""
+    return {name for name in store.names() if not name.startswith("after:")}
+
+
 class Instances:
     """Two instances of the app on one store, as on two machines behind a balancer."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signin.sessions import Records, SessionEnded, Store, StoreError, StoreUnusable, open_store
-from tests.helpers.processes import wait_until
+from tests.helpers.waiting import wait_until
 from tests.signin import redis_servers
 from tests.signin.redis_servers import Proxy, Server
 from tests.signin.test_records import SEAL, new_id, records_on, start
