@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import g
 
@@ -85,8 +86,20 @@ class ApiAnswer:
         return self._readable[1]
 
     @property
+    def json(self) -> Any:
+        """The parsed JSON of the answer. None without an answer, and for one that is not JSON."""
+        try:
+            return json.loads(self._text) if self._text.strip() else None
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def _text(self) -> str:
+        return self.response.text.removeprefix("\ufeff") if self.response else ""
+
+    @property
     def _readable(self) -> tuple[str, str]:
-        text = self.response.text.removeprefix("\ufeff") if self.response else ""
+        text = self._text
         if not text.strip():
             return "", ""
         pretty = ""

@@ -30,7 +30,8 @@ document.getElementById("load").addEventListener("click", async () => {
 });
 shown.textContent = "the script runs";
 """
-INLINE = """<!doctype html><title>Inline</title><p id="shown" onclick="this.textContent = 'handler'">before</p>
+INLINE = """<!doctype html><title>Inline</title>
+<p id="shown" onclick="this.textContent = 'handler'">before</p>
 <script>document.getElementById("shown").textContent = "inline script"</script>
 <style>#shown { color: rgb(1, 2, 3) }</style><p style="color: rgb(1, 2, 3)" id="styled">x</p>
 <a href="javascript:document.getElementById('shown').textContent = 'URL'" id="link">link</a>"""

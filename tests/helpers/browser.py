@@ -180,7 +180,7 @@ class Browser:
         return self._go("GET", urljoin(self.app_url, path), follow, headers)
 
     def post(
-        self, path: str, *, follow: bool = True, fields: dict[str, str] | None = None, **headers: str
+        self, path: str, *, follow: bool = True, fields: Any = None, **headers: str
     ) -> requests.Response:
         """Submit a form of the app's own page."""
         given = {"Origin": self.app_url, "Sec_Fetch_Site": "same-origin"} | headers
