@@ -84,7 +84,7 @@ def test_any_value_of_a_claim_is_shown_as_text(browser: Browser, tenant: Tenant,
 
     assert [home.status_code, details.status_code] == [200, 200]
     assert browser.get("/call_downstream_api").status_code == 200
-    assert "<script" not in home.text + details.text
+    assert "<script>" not in home.text + details.text
     assert "Welcome, 49" not in home.text
     assert "Sign out" in home.text
 
