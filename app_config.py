@@ -426,8 +426,6 @@ def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     faults = []
     if ("ENDPOINT" in given) != ("SCOPE" in given):
         faults.append("ENDPOINT and SCOPE belong together. Set both, or neither")
-    if "WRITE_SCOPE" in given and "ENDPOINT" not in given:
-        faults.append("WRITE_SCOPE belongs to ENDPOINT")
     for name in ("SCOPE", "WRITE_SCOPE"):
         faults += _scope_faults(name, values.get(name.lower(), ()), given)
     return faults
