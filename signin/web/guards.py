@@ -15,7 +15,7 @@ from .engine import engine
 from .errors import log_failure
 from .exceptions import NotAVisit, RoleMissing, SentFromElsewhere
 from .fetch_metadata import came_from_elsewhere, came_from_this_site, is_prefetch, is_script
-from .responses import local_path, page, page_of_form, referring_page, requested_path
+from .responses import local_path, page, page_of_form, referring_page, requested_path, waiting_notice
 from .session import require_session_store
 from .user import current_user
 from .user_flows import begin_interaction, begin_unasked, forget_interaction
@@ -125,7 +125,7 @@ def _sign_in_first() -> ResponseReturnValue:
     if is_script():
         return _unauthorized()
     _refuse_machines()
-    next_path, notice = _way_back()
+    next_path, notice = _way_back("signed_in")
     if came_from_elsewhere() and not current_user:
         return page("sign_in.html", 401, next=next_path)
     return begin_unasked(SIGN_IN, next_path, notice)
@@ -135,7 +135,7 @@ def _interact_first(error: InteractionRequired) -> ResponseReturnValue:
     if is_script():
         return _unauthorized()
     _refuse_machines()
-    return begin_interaction(error, *_way_back())
+    return begin_interaction(error, *_way_back(""))  # the user is signed in already: no news
 
 
 def _unauthorized() -> ResponseReturnValue:
@@ -145,11 +145,11 @@ def _unauthorized() -> ResponseReturnValue:
     return body, 401, {"WWW-Authenticate": "Session"}
 
 
-def _way_back() -> tuple[str, str]:
-    """The path to return to after the sign-in, and the notice to show there."""
-    if request.method in READ_ONLY_METHODS:
-        return local_path(requested_path()), "signed_in"
-    return page_of_form(), "form_not_sent"
+def _way_back(notice: str) -> tuple[str, str]:
+    """The path to return to after the sign-in, and what to show there: `notice`, or more important news."""
+    if request.method not in READ_ONLY_METHODS:
+        return page_of_form(), "form_not_sent"
+    return local_path(requested_path()), waiting_notice() or notice
 
 
 def _refuse_machines() -> None:

@@ -30,10 +30,16 @@ CONTENT_SECURITY_POLICY = {
 
 def page(template: str, status: int = 200, **context: object) -> tuple[str, int]:
     """A rendered page, with the notice that the request before has left for it."""
-    notice = request.cookies.get(engine().cookies.notice)
+    notice = waiting_notice()
     if notice:
         forget_cookie(engine().cookies.notice)
-    return render_template(template, notice=NOTICES.get(notice or ""), status=status, **context), status
+    return render_template(template, notice=NOTICES.get(notice), status=status, **context), status
+
+
+def waiting_notice() -> str:
+    """The notice that the request before has left for the next page; empty if there is none."""
+    notice = request.cookies.get(engine().cookies.notice, "")
+    return notice if notice in NOTICES else ""
 
 
 def redirect_to(location: str, status: int = 302) -> Response:
@@ -42,9 +48,10 @@ def redirect_to(location: str, status: int = 302) -> Response:
 
 
 def go_to(location: str, *, notice: str) -> Response:
-    """A redirect to a page that shows `notice`, one of words.NOTICES."""
+    """A redirect to a page that shows `notice`: one of words.NOTICES, or empty for none."""
     response = redirect_to(location, 303)
-    response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
+    if notice:
+        response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
     return response
 
 

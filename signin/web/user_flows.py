@@ -79,7 +79,7 @@ def begin_unasked(
     return response
 
 
-def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "signed_in") -> Response:
+def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "") -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
     Raises InteractionFailed if that has just been done for the same reason, and SignInLoop when this happens

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
+import app_config
 from signin.web import SignInApp, call_api, sign_in_required
 from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import Browser, assert_page, parameters
@@ -373,6 +374,22 @@ def test_the_page_for_adding_a_task_gets_a_token_with_the_scope_for_it(
     assert browser.page.url == f"{browser.app_url}/add_task"
 
 
+def test_a_user_who_is_signed_in_is_not_told_so_again(browser: Browser) -> None:
+    browser.sign_in().get("/call_downstream_api")
+    browser.get("/add_task")
+
+    assert "You are signed in." not in browser.text
+
+
+def test_a_task_that_meets_an_ended_session_is_reported_on_its_page(browser: Browser) -> None:
+    browser.sign_in().get("/add_task")
+    browser.forget_session_id()
+    browser.post("/add_task", fields={"title": "Water the plants"})
+
+    assert browser.page.url == f"{browser.app_url}/add_task"
+    assert "Your form was not sent" in browser.text
+
+
 def test_an_added_task_is_among_those_read(browser: Browser, tenant: Tenant) -> None:
     browser.sign_in().get("/add_task")
     tenant.forget_requests()
@@ -420,3 +437,16 @@ def test_without_write_scope_there_is_no_form(serve_app: ServeApp, tenant: Tenan
 
         assert "Add a task" not in browser.text
         assert browser.get("/add_task").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "tasks.write",
+        "https://contoso.onmicrosoft.com/api/write openid",
+        "https://contoso.onmicrosoft.com/api/write https://contoso.onmicrosoft.com/other/write",
+    ],
+)
+def test_a_malformed_write_scope_is_named_at_the_start(tenant: Tenant, scope: str) -> None:
+    with pytest.raises(app_config.ConfigError, match="- WRITE_SCOPE "):
+        app_config.read(tenant.settings | {"WRITE_SCOPE": scope})
