@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -287,14 +288,14 @@ class Settings:
             return B2C
         return _kind_of(self.authority, self.authority_kind)
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """The app's own scheme, host and port, as the browser knows them."""
         uri = urlsplit(self.redirect_uri.lower())
         default_port = {"https": ":443", "http": ":80"}[uri.scheme]
         return f"{uri.scheme}://{uri.netloc.removesuffix(default_port)}"
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The one `Host` that the app answers to."""
         return urlsplit(self.origin).netloc

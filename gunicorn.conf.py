@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from gunicorn import util
 from gunicorn.glogging import Logger
 
 sys.path.insert(0, str(Path(__file__).parent))  # gunicorn may have been started in another folder
 
 from signin.web import startup
+from signin.web.responses import security_headers
 
 # Say once what keeps the app from starting, instead of once for each worker.
-settings = startup.prepare().settings
+parts = startup.prepare()
+settings = parts.settings
 startup.note_gunicorn_config()
 
 if not settings.https:  # on a developer's machine, where browsers connect without a proxy
@@ -26,7 +29,7 @@ graceful_timeout = 100  # seconds for requests under way: one can wait for provi
 keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
 limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
 limit_request_fields = 64  # headers; browsers and proxies send about 30
-limit_request_field_size = 32_000  # bytes, so that the app can answer a browser that sends too many cookies
+limit_request_field_size = 33_000  # bytes; what nginx lets through, the app answers: also too many cookies
 forwarder_headers = ""  # no proxy may say with SCRIPT_NAME where the app is
 control_socket_disable = True  # its default path would be shared by all apps of one user
 
@@ -43,3 +46,24 @@ logger_class = AccessLogger
 # Neither query nor referrer: the callback's hold the authorization code.
 accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(D)sus'
+
+
+def write_error(sock: Any, status: int, reason: str, message: str) -> None:
+    """Answer a request that gunicorn refuses before the app sees it, with the app's security headers.
+
+    gunicorn's own answer has none, and repeats parts of the request.
+    """
+    page = f"<!doctype html><html lang=en><title>{reason}</title><h1>{reason}</h1>"
+    headers = security_headers(parts) | {
+        "Connection": "close",
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Length": str(len(page)),
+        "Cache-Control": "no-store",
+    }
+    if status == 431:  # cookies of the whole domain fill the header, and the app cannot remove its own
+        headers["Clear-Site-Data"] = '"cookies"'
+    head = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    util.write_nonblock(sock, "\r\n".join([*head, "", page]).encode("latin-1"))
+
+
+util.write_error = write_error  # there is no setting for it

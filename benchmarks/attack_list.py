@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import cycle
 from urllib.parse import parse_qs, urlsplit
 
 from .raw_http import RawRequest
@@ -27,6 +28,7 @@ class Attack:
     prepare: Callable[[AppServer], MakeRequest]
     slow: dict[str, float] = field(default_factory=dict)  # seconds by endpoint of the stand-in
     drip: str = ""  # a way of stand_in/dripping.py in which the API answers
+    stop_redis: bool = False  # Redis hangs meanwhile
     cold: bool = False  # the app has just started and has no metadata yet
 
 
@@ -80,6 +82,41 @@ def refreshes_of_one_user(server: AppServer) -> MakeRequest:
     return api_calls_of_one_user(server, first_lifetime=1)
 
 
+def refreshes_of_many_users(server: AppServer) -> MakeRequest:
+    visitors = [Visitor(server.url) for _ in range(64)]
+    for visitor in visitors:
+        visitor.sign_in(first_lifetime=1)
+    cookies = cycle([cookie_header(visitor) for visitor in visitors])
+    return lambda: RawRequest("GET", "/call_downstream_api", [("Cookie", next(cookies))])
+
+
+def refreshes_and_api_calls(server: AppServer) -> MakeRequest:
+    makers = cycle([refreshes_of_many_users(server), api_calls_of_one_user(server)])
+    return lambda: next(makers)()
+
+
+def accept_headers(server: AppServer) -> MakeRequest:
+    """Werkzeug's parser for Accept needs 0.5 s for a megabyte."""
+    accept = "a," * (FIELD_BYTES // 2)
+    return lambda: RawRequest("GET", "/login", [("Accept", accept)] * 60)
+
+
+def home_pages(server: AppServer) -> MakeRequest:
+    cookie = signed_in_cookie(server)
+    return lambda: RawRequest("GET", "/", [("Cookie", cookie)])
+
+
+def sign_outs(server: AppServer) -> MakeRequest:
+    headers = [*same_origin(server.url).items(), ("Cookie", signed_in_cookie(server))]
+    return lambda: RawRequest("POST", "/logout", headers)
+
+
+def signed_in_cookie(server: AppServer) -> str:
+    visitor = Visitor(server.url)
+    visitor.sign_in()
+    return cookie_header(visitor)
+
+
 def junk_callbacks(server: AppServer) -> MakeRequest:
     """Strangers who come back from the tenant with a code that the tenant never gave."""
     visitor = Visitor(server.url)
@@ -123,14 +160,26 @@ def flow_cookie_prefix(server: AppServer) -> str:
 ATTACKS = [
     Attack("none", 1, nothing),
     Attack("8 GET /, 16 Cookie headers full of blanks", 8, blanks_in_cookie),
+    Attack("8 GET /login, 60 Accept headers", 8, accept_headers),
     Attack("64 POST /logout, thousands of short session ids", 64, short_session_ids),
     Attack("64 POST /logout, thousands of well-formed session ids", 64, well_formed_session_ids),
     Attack("64 POST /logout, thousands of flow cookies", 64, flow_cookies_at_sign_out),
     Attack("64 GET /login, thousands of flow cookies", 64, flow_cookies_at_sign_in),
     Attack("64 API calls of one user, token endpoint takes 6 s", 64, refreshes_of_one_user, {"token": SLOW}),
+    Attack(
+        "64 API calls of 64 users, token endpoint takes 6 s", 64, refreshes_of_many_users, {"token": SLOW}
+    ),
+    Attack(
+        "64 API calls, token endpoint and API take 6 s",
+        64,
+        refreshes_and_api_calls,
+        {"token": SLOW, "api": SLOW},
+    ),
     Attack("64 junk callbacks, token endpoint takes 6 s", 64, junk_callbacks, {"token": SLOW}),
     Attack("64 cold GET /login, metadata takes 6 s", 64, sign_ins, {"metadata": SLOW}, cold=True),
     *(Attack(f"64 API calls, the API drips: {way}", 64, api_calls_of_one_user, drip=way) for way in WAYS),
     Attack("4 API calls, 200 MB of empty gzip members", 4, api_calls_of_one_user, drip=EMPTY_MEMBERS),
+    Attack("64 home pages, Redis hangs", 64, home_pages, stop_redis=True),
+    Attack("64 POST /logout, Redis hangs", 64, sign_outs, stop_redis=True),
     Attack("150 half-sent requests, no proxy in front", 150, half_requests),
 ]

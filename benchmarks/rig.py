@@ -2,12 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -150,9 +151,19 @@ class Rig:
                 "--dir",
                 str(self.directory),
             ]
-            wait_for_port(self._spawn(["redis-server", "--port", str(port), *options], log), port, log)
+            self._redis = self._spawn(["redis-server", "--port", str(port), *options], log)
+            wait_for_port(self._redis, port, log)
             self._redis_port = port
         return f"redis://127.0.0.1:{self._redis_port}/{database}"
+
+    @contextmanager
+    def hanging_redis(self) -> Iterator[None]:
+        """Let Redis accept connections and answer nothing while the block runs."""
+        self._redis.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._redis.send_signal(signal.SIGCONT)
 
     def redis_memory(self) -> int:
         """Return the bytes that Redis uses for its data."""

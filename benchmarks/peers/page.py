@@ -1,5 +1,7 @@
 """The app's signed-in home page, for the other apps, so that all of them render the same page."""
 
+from dataclasses import dataclass
+
 from flask import Flask, render_template
 
 from benchmarks.rig import ROOT
@@ -10,16 +12,27 @@ SOMEBODY = {"name": NAME}
 LINKED = ("home", "login", "logout", "call_downstream_api", "edit_profile", "reset_password", "token_details")
 
 
+@dataclass(frozen=True)
+class User:
+    """What the page shows of the user."""
+
+    name: str
+
+
 def dress(app: Flask) -> None:
     """Add what the templates link to and look up to an app that has its routes."""
     for endpoint in LINKED:
         if endpoint not in app.view_functions:
             app.add_url_rule(f"/unused/{endpoint}", endpoint)
     app.jinja_env.globals.update(
-        has_api=True, has_edit_profile=True, has_reset_password=True, has_page=lambda _: True
+        provider_name="Azure AD B2C",
+        has_api=True,
+        can_edit_profile=True,
+        can_reset_password=True,
+        has_page=lambda endpoint: endpoint in LINKED,
     )
 
 
 def render_home(user: dict[str, str]) -> str:
     """Return the app's home page for a signed-in user."""
-    return render_template("home.html", name=user["name"], notice=None)
+    return render_template("home.html", current_user=User(user["name"]), notice=None)

@@ -8,9 +8,10 @@ import logging
 import secrets
 import time
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import msal
@@ -81,6 +82,11 @@ class AccessToken:
     claims: dict[str, Any] | None
 
 
+class _Application(NamedTuple):
+    metadata: Mapping[str, Any]  # that it was made from
+    application: msal.ConfidentialClientApplication
+
+
 class Client:
     """The app registration at one provider."""
 
@@ -98,7 +104,7 @@ class Client:
             if url not in by_url:
                 by_url[url] = Authority(provider, user_flow, self.http)
             self._authorities[user_flow] = by_url[url]
-        self._beginners: dict[str, tuple[Mapping[str, Any], msal.ConfidentialClientApplication]] = {}
+        self._idle: dict[str, list[_Application]] = {flow: [] for flow in provider.user_flows}
 
     # --- User flows -----------------------------------------------------------------------------------------
 
@@ -120,16 +126,17 @@ class Client:
         """
         metadata = self.metadata(user_flow)
         asked = {*scopes, *self.provider.extra_scopes(metadata)} - ADDED_BY_MSAL
-        flow: dict[str, Any] = self._beginner(user_flow).initiate_auth_code_flow(
-            sorted(asked),
-            redirect_uri=self.redirect_uri,
-            state=secrets.token_urlsafe(16),  # MSAL's own has fewer bits, and takes longer
-            response_mode="query",
-            login_hint=login_hint,
-            domain_hint=domain_hint,
-            prompt=prompt or self.provider.prompt(user_flow),
-            claims_challenge=checked_claims(claims_challenge) if claims_challenge else None,
-        )
+        with self._application(user_flow) as application:
+            flow: dict[str, Any] = application.initiate_auth_code_flow(
+                sorted(asked),
+                redirect_uri=self.redirect_uri,
+                state=secrets.token_urlsafe(16),  # MSAL's own has fewer bits, and takes longer
+                response_mode="query",
+                login_hint=login_hint,
+                domain_hint=domain_hint,
+                prompt=prompt or self.provider.prompt(user_flow),
+                claims_challenge=checked_claims(claims_challenge) if claims_challenge else None,
+            )
         if ui_locales:  # MSAL has no parameter for it
             flow["auth_uri"] += "&" + urlencode(self.provider.language_parameters(ui_locales))
         flow["began"] = time.time()
@@ -157,31 +164,35 @@ class Client:
             raise ResponseRefused("the response needs either a code or an error")
         if "error" in response:
             raise self.error_from({name: response.get(name) for name in ("error", "error_description")})
-        # The code, for tokens. MSAL checks the nonce, and sends the PKCE verifier.
-        cache = TokenCache()
-        result = self._redeem(self._application(user_flow, cache), auth_code_flow, response["code"])
-        if "error" in result:
-            raise self.error_from(result)
-        # The ID token, before anything in it is believed.
-        claims = check_id_token(result.get("id_token"), self.provider, authority, user_flow, self.client_id)
-        if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:
-            raise TokenRefused("the ID token is older than this sign-in", check="iat")
-        if response.get("iss", metadata["issuer"]) not in (metadata["issuer"], claims["iss"]):
-            raise ResponseRefused(f"response and ID token are from different issuers: {response['iss']!r}")
-        # The name, which some providers keep apart.
-        if self.provider.has_userinfo and not claims.get("name"):
-            claims = with_userinfo(claims, metadata, result.get("access_token"), self.http)
-        # What was granted; and the account: the cache was empty, so it holds this sign-in's alone.
-        granted = self._note_granted(cache, api_scopes(auth_code_flow["scope"]), result)
-        [account] = cache.search(TokenCache.CredentialType.ACCOUNT)
-        return SignIn(
-            claims=claims,
-            user_id=self.provider.user_id(claims),
-            account_id=account["home_account_id"],
-            token_cache=cache.serialize(),
-            new_user=self.provider.is_new_user(claims),
-            granted_scopes=frozenset(granted),
-        )
+        with self._application(user_flow) as application:
+            # The code, for tokens. MSAL checks the nonce, and sends the PKCE verifier.
+            result = self._redeem(application, auth_code_flow, response["code"])
+            if "error" in result:
+                raise self.error_from(result)
+            # The ID token, before anything in it is believed.
+            claims = check_id_token(
+                result.get("id_token"), self.provider, authority, user_flow, self.client_id
+            )
+            if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:
+                raise TokenRefused("the ID token is older than this sign-in", check="iat")
+            if response.get("iss", metadata["issuer"]) not in (metadata["issuer"], claims["iss"]):
+                raise ResponseRefused(
+                    f"response and ID token are from different issuers: {response['iss']!r}"
+                )
+            # The name, which some providers keep apart.
+            if self.provider.has_userinfo and not claims.get("name"):
+                claims = with_userinfo(claims, metadata, result.get("access_token"), self.http)
+            # What was granted; and the account: the cache was empty, so it holds this sign-in's alone.
+            granted = self._note_granted(application.token_cache, api_scopes(auth_code_flow["scope"]), result)
+            [account] = application.token_cache.search(TokenCache.CredentialType.ACCOUNT)
+            return SignIn(
+                claims=claims,
+                user_id=self.provider.user_id(claims),
+                account_id=account["home_account_id"],
+                token_cache=application.token_cache.serialize(),
+                new_user=self.provider.is_new_user(claims),
+                granted_scopes=frozenset(granted),
+            )
 
     def sign_out_uri(
         self, token_cache: str, claims: Mapping[str, Any], post_logout_redirect_uri: str
@@ -222,7 +233,7 @@ class Client:
         if cached and not claims_challenge:
             return AccessToken(cached, None, None)
         cache = TokenCache(token_cache)
-        result = self._refresh(cache, account_id, scopes, claims_challenge)
+        result = self._refresh(self._new_application(SIGN_IN, cache), account_id, scopes, claims_challenge)
         new_scopes = api_scopes(scopes) - tokens.known_scopes(token_cache)
         if "error" in result:
             error = self.error_from(result)
@@ -297,7 +308,7 @@ class Client:
 
         Raises ProviderUnavailable or SetupFault.
         """
-        application = self._application(user_flow, TokenCache())
+        application = self._new_application(user_flow, TokenCache())
         return self.error_from(self._redeem(application, self.begin(user_flow), "made-up"))
 
     def error_from(self, answer: Mapping[str, Any]) -> OidcError:
@@ -306,17 +317,26 @@ class Client:
 
     # --- MSAL -----------------------------------------------------------------------------------------------
 
-    def _beginner(self, user_flow: str) -> msal.ConfidentialClientApplication:
-        """The MSAL application that begins this user flow for everybody, until the metadata changes."""
-        metadata = self.metadata(user_flow)
-        known, application = self._beginners.get(user_flow, (None, None))
-        if known is not metadata:
-            application = self._application(user_flow, msal.TokenCache())
-            self._beginners[user_flow] = metadata, application
-        return application
+    @contextmanager
+    def _application(self, user_flow: str) -> Iterator[msal.ConfidentialClientApplication]:
+        """An MSAL application with an empty token cache, which nobody else uses meanwhile.
 
-    def _application(self, user_flow: str, cache: msal.TokenCache) -> msal.ConfidentialClientApplication:
-        """A new MSAL application: its http_cache keeps refusals for 60 s, and would mix users up."""
+        Making one takes as long as beginning a user flow, so it is used again. After a failure it is not,
+        because its http_cache keeps refusals for 60 s, and would mix users up.
+        """
+        metadata = self.metadata(user_flow)
+        idle = self._idle[user_flow]
+        try:
+            known = idle.pop()
+        except IndexError:
+            known = None
+        if known is None or known.metadata is not metadata:
+            known = _Application(metadata, self._new_application(user_flow, TokenCache()))
+        yield known.application
+        known.application.token_cache.deserialize("")  # the tokens of a user
+        idle.append(known)
+
+    def _new_application(self, user_flow: str, cache: TokenCache) -> msal.ConfidentialClientApplication:
         authority = self._authorities[user_flow]
         arguments = self.provider.msal_arguments(user_flow, authority.metadata)
         try:
@@ -346,9 +366,12 @@ class Client:
         return result
 
     def _refresh(
-        self, cache: TokenCache, account_id: str, scopes: Collection[str], claims_challenge: str | None
+        self,
+        application: msal.ConfidentialClientApplication,
+        account_id: str,
+        scopes: Collection[str],
+        claims_challenge: str | None,
     ) -> dict[str, Any]:
-        application = self._application(SIGN_IN, cache)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
             result: dict[str, Any] | None = application.acquire_token_silent_with_error(

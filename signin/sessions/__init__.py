@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .guarded_store import GuardedStore
 from .records import Records, SessionEnded
 from .sealing import Seal
 from .store import LockTimeout, Store, StoreError, StoreUnusable
@@ -24,7 +25,7 @@ def open_store(redis_url: str | None, folder: Path) -> Store:
         from .redis_store import RedisStore  # its library is slow to import, and not needed for SQLite
         from .redis_url import client_maker
 
-        return RedisStore(client_maker(redis_url))
+        return GuardedStore(RedisStore(client_maker(redis_url)))
     from .sqlite_store import SqliteStore
 
-    return SqliteStore(folder)
+    return GuardedStore(SqliteStore(folder))

@@ -19,6 +19,7 @@ A sign-in writes its session before the successor, so a successor whose session 
 the presented session still had records.
 """
 
+import json
 import logging
 import re
 import secrets
@@ -66,7 +67,7 @@ class Records:
         session_id = None
         if self._store.get(after) is None:
             session_id = self._create(data, tokens)
-            if not self._store.create(after, self._seal.seal(after, session_id).encode(), AFTERLIFE):
+            if not self._store.create(after, self._seal.seal_bytes(after, session_id.encode()), AFTERLIFE):
                 self._delete(session_id)
                 session_id = None
         if session_id is None:
@@ -79,9 +80,10 @@ class Records:
         if not SESSION_ID.fullmatch(session_id):
             return None
         name = _name("session", session_id)
-        data: dict[str, Any] | None = self._seal.unseal(name, self._store.get(name))
-        if data is None:
+        text = self._seal.unseal_bytes(name, self._store.get(name))
+        if text is None:
             return None
+        data: dict[str, Any] = json.loads(text)
         now = time.time()
         if now > data["started"] + self._absolute:
             self._delete_expired(session_id)
@@ -93,18 +95,17 @@ class Records:
     def replace(self, session_id: str, data: dict[str, Any]) -> bool:
         """Keep `data` instead. False if the session has ended."""
         name = _name("session", session_id)
-        return self._store.replace(name, self._seal.seal(name, data).encode(), self._time_left(data))
+        return self._store.replace(name, self._seal.seal_bytes(name, _as_json(data)), self._time_left(data))
 
     def tokens(self, session_id: str) -> str:
         """The session's tokens; empty if there are none."""
         name = _name("tokens", session_id)
-        tokens: str | None = self._seal.unseal(name, self._store.get(name))
-        return tokens or ""
+        return (self._seal.unseal_bytes(name, self._store.get(name)) or b"").decode()
 
     def replace_tokens(self, session_id: str, data: dict[str, Any], tokens: str) -> bool:
         """Keep these tokens instead, for the session with this `data`. False if the session has ended."""
         name = _name("tokens", session_id)
-        return self._store.replace(name, self._seal.seal(name, tokens).encode(), self._time_left(data))
+        return self._store.replace(name, self._seal.seal_bytes(name, tokens.encode()), self._time_left(data))
 
     def lock_tokens(self, session_id: str, *, patience: float) -> AbstractContextManager[None]:
         """Held while tokens are refreshed, so that of parallel requests one redeems the refresh token.
@@ -145,9 +146,9 @@ class Records:
 
     def _create(self, data: dict[str, Any], tokens: str) -> str:
         session_id = secrets.token_urlsafe(32)
-        for kind, value in (("tokens", tokens), ("session", data)):
+        for kind, content in (("tokens", tokens.encode()), ("session", _as_json(data))):
             name = _name(kind, session_id)
-            self._store.create(name, self._seal.seal(name, value).encode(), self._time_left(data))
+            self._store.create(name, self._seal.seal_bytes(name, content), self._time_left(data))
         self._note_extended(_name("session", session_id))
         return session_id
 
@@ -168,9 +169,10 @@ class Records:
             after = self._store.get(name)
             if after == ENDED:
                 raise SessionEnded("the user has signed out")
-            session_id = self._seal.unseal(name, after)
-            if not session_id:
+            successor = self._successor(name, after)
+            if not successor:
                 return
+            session_id = successor
             yield session_id
 
     def _replaced_by_another_tab(self, presented: str, account_id: str) -> str:
@@ -197,8 +199,12 @@ class Records:
         except StoreError as error:
             failures.append(error)
             return None
-        successor: str | None = self._seal.unseal(name, after)
-        return successor
+        return self._successor(name, after)
+
+    def _successor(self, name: str, after: bytes | None) -> str | None:
+        """The session id in a record of what came after a session."""
+        session_id = self._seal.unseal_bytes(name, after)
+        return session_id.decode() if session_id else None
 
     def _try_to_delete(self, session_id: str, deadline: float, failures: list[StoreError]) -> None:
         try:
@@ -228,6 +234,10 @@ class Records:
 def _check_time(deadline: float) -> None:
     if time.monotonic() > deadline:
         raise StoreError("the store is too slow for this sign-out")
+
+
+def _as_json(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _name(kind: str, session_id: str) -> str:

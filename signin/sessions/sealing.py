@@ -31,13 +31,11 @@ class Seal:
 
     def seal(self, name: str, value: Any) -> str:
         """Encrypt `value`, which JSON can hold, to be opened under this `name` only. Printable ASCII."""
-        header = int(time.time()).to_bytes(TIME, "big") + os.urandom(SALT + NONCE)
-        text = json.dumps(value, separators=(",", ":")).encode()
-        ciphertext = _cipher(self._keys[0], header).encrypt(_nonce(header), text, header + name.encode())
-        return urlsafe_b64encode(header + ciphertext).decode()
+        text = json.dumps(value, separators=(",", ":"))
+        return urlsafe_b64encode(self.seal_bytes(name, text.encode())).decode()
 
     def unseal(self, name: str, sealed: str | bytes | None, max_age: int | None = None) -> Any:
-        """Return what was sealed under `name`; None if it is missing, damaged or foreign.
+        """Return what `seal` has sealed under `name`; None if it is missing, damaged or foreign.
 
         With `max_age`, also None if it was sealed more than that many seconds ago.
         """
@@ -45,7 +43,20 @@ class Seal:
             raw = urlsafe_b64decode(sealed or b"")
         except ValueError:  # not ASCII, or not Base64
             return None
-        header, ciphertext = raw[:HEADER], raw[HEADER:]
+        text = self.unseal_bytes(name, raw, max_age)
+        return None if text is None else json.loads(text)
+
+    def seal_bytes(self, name: str, content: bytes) -> bytes:
+        """Encrypt `content`, to be opened under this `name` only."""
+        header = int(time.time()).to_bytes(TIME, "big") + os.urandom(SALT + NONCE)
+        ciphertext = _cipher(self._keys[0], header).encrypt(_nonce(header), content, header + name.encode())
+        return header + ciphertext
+
+    def unseal_bytes(self, name: str, sealed: bytes | None, max_age: int | None = None) -> bytes | None:
+        """Return what `seal_bytes` has sealed under `name`, or None, as `unseal` does."""
+        if sealed is None:
+            return None
+        header, ciphertext = sealed[:HEADER], sealed[HEADER:]
         if len(header) < HEADER:
             return None
         age = time.time() - int.from_bytes(header[:TIME], "big")
@@ -53,9 +64,7 @@ class Seal:
             return None
         for key in self._keys:
             try:
-                return json.loads(
-                    _cipher(key, header).decrypt(_nonce(header), ciphertext, header + name.encode())
-                )
+                return _cipher(key, header).decrypt(_nonce(header), ciphertext, header + name.encode())
             except InvalidTag:
                 continue
         return None

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from flask import g
@@ -30,6 +31,7 @@ from .words import ApiWords, words_for_api
 log = logging.getLogger(__name__)
 
 LOCK_PATIENCE = 10.0  # seconds to wait for another worker's refresh; a token request takes up to 8
+SHOWN_HEADERS = ("Content-Type", "WWW-Authenticate", "Location", "Retry-After")
 LONGEST_JSON = 200_000  # characters that are laid out with indentation, which can make a page of any size
 
 
@@ -74,6 +76,12 @@ class ApiAnswer:
         return self.response.headers if self.response else {}
 
     @property
+    def shown_headers(self) -> list[tuple[str, str]]:
+        """The headers that explain an answer. A redirect may repeat a key of the URL, so its query is cut."""
+        shown = [(name, self.headers.get(name, "")) for name in SHOWN_HEADERS]
+        return [(name, _cut_query(value) if name == "Location" else value) for name, value in shown if value]
+
+    @property
     def truncated(self) -> bool:
         return bool(self.response and self.response.truncated)
 
@@ -97,7 +105,7 @@ class ApiAnswer:
     def _text(self) -> str:
         return self.response.text.removeprefix("\ufeff") if self.response else ""
 
-    @property
+    @cached_property
     def _readable(self) -> tuple[str, str]:
         text = self._text
         if not text.strip():
@@ -111,6 +119,13 @@ class ApiAnswer:
             return "json", printable(pretty)
         except (ValueError, RecursionError):
             return "text", text
+
+
+def _cut_query(location: str) -> str:
+    try:
+        return without_query(location)
+    except ValueError:
+        return "malformed"
 
 
 def call_api(

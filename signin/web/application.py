@@ -11,13 +11,13 @@ from werkzeug.routing import MapAdapter
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
-from .cookie_guard import add_cookie_guard
 from .engine import Engine
 from .errors import add_error_pages
+from .header_guard import add_header_guard
 from .responses import add_response_rules
 from .session import SessionInterface
 from .startup import prepare, require_gunicorn_config
-from .user import current_user
+from .user import User, find_user
 
 
 class SignInApp(Flask):
@@ -32,10 +32,10 @@ class SignInApp(Flask):
         parts = prepare()
         self.extensions["signin"] = parts
         self.settings, self.client = parts.settings, parts.client
+        self._url_scheme = urlsplit(self.settings.origin).scheme
         self.config.update(SECRET_KEY=self.settings.secret_key, SESSION_COOKIE_NAME=parts.cookies.session)
-        self.session_interface = SessionInterface(self)
+        self.session_interface = SessionInterface(self, parts)
         self.jinja_env.globals.update(
-            current_user=current_user,
             provider_name=self.client.provider.name,
             has_page=self.view_functions.__contains__,
             has_api=bool(self.settings.endpoint),
@@ -43,7 +43,8 @@ class SignInApp(Flask):
             can_edit_profile=self.offers(EDIT_PROFILE),
             can_reset_password=self.offers(RESET_PASSWORD),
         )
-        add_cookie_guard(self, parts.cookies.prefix)
+        self.context_processor(_user_for_templates)
+        add_header_guard(self, parts.cookies.prefix)
         add_response_rules(self, parts)
         add_error_pages(self)
         _set_up_logging()
@@ -64,11 +65,14 @@ class SignInApp(Flask):
         """Build every URL for the configured host, whatever host the request names."""
         if request is None:
             return super().create_url_adapter(request)
-        return self.url_map.bind(
+        return MapAdapter(
+            self.url_map,
             self.settings.host,
-            url_scheme=urlsplit(self.settings.origin).scheme,
-            default_method=request.method,
+            script_name="/",
+            subdomain="",
+            url_scheme=self._url_scheme,
             path_info=request.path,
+            default_method=request.method,
             query_args=request.environ.get("QUERY_STRING", ""),
         )
 
@@ -85,17 +89,23 @@ def serve(app: SignInApp) -> None:
     app.run(origin.hostname, origin.port or default_port, ssl_context=ssl_context)
 
 
+def _user_for_templates() -> dict[str, User]:
+    """`current_user` in templates, which ask for it many times: the user, not the proxy that views use."""
+    return {"current_user": find_user()}
+
+
 def _set_up_logging() -> None:
     """Log to where Flask logs, unless the program that imports the app has set up logging itself."""
     log = logging.getLogger("signin")
     log.setLevel(logging.INFO)
     if not has_level_handler(log):
         log.addHandler(default_handler)
-    logging.getLogger("werkzeug").addFilter(_without_query)
+    for name in ("werkzeug", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_without_query)
 
 
 def _without_query(line: logging.LogRecord) -> bool:
-    """Cut the query from the development server's log lines: the callback's query holds the code."""
+    """Cut queries from log lines: the callback's holds the code, and ENDPOINT's may hold a key."""
     if isinstance(line.args, tuple):
         line.args = tuple(_cut_query(part) for part in line.args)
     return True

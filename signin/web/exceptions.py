@@ -41,6 +41,10 @@ class CookiesTooLarge(WebError):
     """The request has more cookies than the app reads."""
 
 
+class HeaderTooLarge(WebError):
+    """The request has a header that is longer than the app reads."""
+
+
 class NotAVisit(WebError):
     """The request for a page of a user flow was not made by a person going there."""
 

@@ -29,5 +29,10 @@ def came_from_this_site() -> bool:
 
 
 def came_from_elsewhere() -> bool:
-    """Whether a page of another site, or of a sibling subdomain, made the request."""
-    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    """Whether a page of another site, or of a sibling subdomain, made the request.
+
+    For a browser that comes back from the sign-in service, that is so until it has been shown a page of ours.
+    It has a notice to show then.
+    """
+    is_on_its_way_back = engine().cookies.notice in request.cookies
+    return not is_on_its_way_back and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")

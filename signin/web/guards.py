@@ -18,7 +18,7 @@ from .fetch_metadata import came_from_elsewhere, came_from_this_site, is_prefetc
 from .responses import local_path, page, page_of_form, referring_page, requested_path, waiting_notice
 from .session import require_session_store
 from .user import current_user
-from .user_flows import begin_interaction, begin_unasked, forget_interaction
+from .user_flows import begin_interaction, begin_unasked, forget_interaction, just_came_back
 
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -126,14 +126,15 @@ def _sign_in_first() -> ResponseReturnValue:
         return _unauthorized()
     _refuse_machines()
     next_path, notice = _way_back("signed_in")
-    if came_from_elsewhere() and not current_user:
+    if came_from_elsewhere():
         return page("sign_in.html", 401, next=next_path)
     return begin_unasked(SIGN_IN, next_path, notice)
 
 
 def _interact_first(error: InteractionRequired) -> ResponseReturnValue:
-    if is_script():
-        return _unauthorized()
+    # To browsers, a page that follows on the sign-in service comes from there, also by way of the callback.
+    if is_script() or (came_from_elsewhere() and not just_came_back()):
+        return _sign_in_first()
     _refuse_machines()
     return begin_interaction(error, *_way_back(""))  # the user is signed in already: no news
 

@@ -11,12 +11,10 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn
 from signin.sessions import StoreError
 
-from .engine import engine
+from .engine import Engine, engine
 from .user import forget_user
 
 log = logging.getLogger(__name__)
-
-STORE_PAUSE = 1.0  # seconds after a failure of the store in which no request waits for it again
 
 
 class Session(ServerSideSession):  # type: ignore[misc]
@@ -32,14 +30,14 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     session_class = Session
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, parts: Engine) -> None:
         super().__init__(app, key_prefix="", permanent=False)
-        self._pause_until = 0.0
+        self._records, self._cookies = parts.records, parts.cookies
 
     def open_session(self, app: Flask, request: Request) -> Session:
         if request.path == "/healthz" or request.path.startswith("/static/"):
             return Session()
-        session_ids = request.cookies.getlist(engine().cookies.session)
+        session_ids = request.cookies.getlist(self._cookies.session)
         if len(session_ids) != 1:
             # Two session cookies mean that one was injected. Trust neither.
             return Session()
@@ -50,35 +48,31 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     def _read(self, session_id: str) -> tuple[dict[str, Any] | None, bool]:
         """The session's data, and whether the store failed."""
-        if time.monotonic() < self._pause_until:
-            return None, True
         try:
-            return engine().records.read(session_id), False
+            return self._records.read(session_id), False
         except StoreError as error:
             log.error("session store: %s", error)
-            self._pause_until = time.monotonic() + STORE_PAUSE
             return None, True
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
-        name = engine().cookies.session
         if session.started:
-            response.set_cookie(name, session.sid, **engine().cookies.attributes)
+            response.set_cookie(self._cookies.session, session.sid, **self._cookies.attributes)
         elif session.ended:
             # Only the request that ended the session removes the cookie. Another request's late response
             # must not remove the cookie of a newer session.
-            response.delete_cookie(name, **engine().cookies.attributes)
-        elif session and session.modified:
-            engine().records.replace(session.sid, dict(session))
+            response.delete_cookie(self._cookies.session, **self._cookies.attributes)
+        elif session.modified and session:
+            self._records.replace(session.sid, dict(session))
 
     # Flask-Session declares these three. The methods above do without them.
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
-        return engine().records.read(store_id)
+        return self._records.read(store_id)
 
     def _delete_session(self, store_id: str) -> None:
-        engine().records.sign_out([store_id])
+        self._records.sign_out([store_id])
 
     def _upsert_session(self, session_lifetime: Any, session: Any, store_id: str) -> None:
-        engine().records.replace(store_id, dict(session))
+        self._records.replace(store_id, dict(session))
 
 
 def this_session() -> Session:

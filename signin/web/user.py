@@ -1,6 +1,7 @@
 """`current_user`: who is signed in, in views and templates."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flask import g, session
@@ -26,7 +27,7 @@ class User:
     def __bool__(self) -> bool:
         return bool(self.id)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What to call the user. Never empty while somebody is signed in."""
         return display_name(self.claims) if self else ""
@@ -55,10 +56,12 @@ class User:
 NOBODY = User("", {}, 0)
 
 
-def _find_user() -> User:
+def find_user() -> User:
+    """The user of this request, without the proxy that `current_user` is."""
     user: User | None = g.get("user")
     if user is None:
-        user = User(session["user_id"], session["claims"], session["started"]) if session else NOBODY
+        data = dict(session)
+        user = User(data["user_id"], data["claims"], data["started"]) if "user_id" in data else NOBODY
         g.user = user
     return user
 
@@ -68,4 +71,4 @@ def forget_user() -> None:
     g.pop("user", None)
 
 
-current_user: User = LocalProxy(_find_user)  # type: ignore[assignment]
+current_user: User = LocalProxy(find_user)  # type: ignore[assignment]

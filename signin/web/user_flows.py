@@ -7,7 +7,7 @@ worker can complete it, and the server stores nothing for strangers.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, request
@@ -16,7 +16,7 @@ from signin.oidc import SIGN_IN, InteractionRequired, checked_hints
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
-from .responses import forget_cookie, redirect_to
+from .responses import forget_cookie, redirect_to, waiting_notice
 from .session import require_session_store
 
 LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
@@ -99,6 +99,11 @@ def begin_interaction(error: InteractionRequired, next_path: str, notice: str = 
     return response
 
 
+def just_came_back() -> bool:
+    """Whether the browser comes from the sign-in service by way of the callback, which left one of these."""
+    return bool(waiting_notice()) or engine().cookies.tries in request.cookies
+
+
 def forget_interaction() -> None:
     """The API has got what it wanted. If it wants the same again later, the user can be asked again."""
     name = engine().cookies.interaction
@@ -140,7 +145,7 @@ def _sealed(name: str, pending: PendingFlow) -> str:
     """The value of the pending flow's cookie. The path to return to is shortened if it would be too large."""
     sealed = ""
     for next_path in (pending.next_path, pending.next_path.partition("?")[0], "/"):
-        sealed = engine().seal.seal(name, asdict(replace(pending, next_path=next_path)))
+        sealed = engine().seal.seal(name, vars(replace(pending, next_path=next_path)))
         if len(name) + len(sealed) <= LARGEST_COOKIE:
             break
     return sealed

@@ -195,6 +195,12 @@ WORDS: Mapping[type[Exception], Words] = {
         "Other sites on the same domain set cookies for all of it.",
         sign_in_again=False,
     ),
+    exceptions.HeaderTooLarge: Words(
+        431,
+        "This request is too large",
+        "Your browser or a program on the way sends a header that is too long.",
+        sign_in_again=False,
+    ),
     exceptions.TooBusy: Words(
         503, "Too many requests at once", "Please wait a moment, then try again.", sign_in_again=False
     ),

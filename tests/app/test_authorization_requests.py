@@ -1,6 +1,7 @@
 """What the app asks the tenant for when a user flow begins."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +29,27 @@ def test_everything_is_fresh_in_every_authorization_request(browser: Browser) ->
         assert min(map(len, values)) >= 16
     assert {request["code_challenge_method"] for request in requested} == {"S256"}
     assert {request["response_type"] for request in requested} == {"code"}
+
+
+USER_FLOWS = {
+    "/login": "B2C_1_signupsignin1",
+    "/edit_profile": "B2C_1_profileediting1",
+    "/reset_password": "B2C_1_passwordreset1",
+}
+
+
+@pytest.mark.parametrize("path", USER_FLOWS)
+def test_each_page_goes_to_the_authority_of_its_user_flow(browser: Browser, path: str) -> None:
+    authorize = urlsplit(browser.sign_in().get(path, follow=False).headers["Location"]).path
+
+    user_flow = USER_FLOWS[path].lower()
+    assert authorize.lower() == f"/localtenant.onmicrosoft.com/{user_flow}/oauth2/v2.0/authorize"
+
+
+def test_the_authority_template_may_end_with_a_slash(serve_app: ServeApp, tenant: Tenant) -> None:
+    app = serve_app(AUTHORITY_TEMPLATE=tenant.settings["AUTHORITY_TEMPLATE"] + "/")
+    with Browser(app.url, tenant) as browser:
+        assert browser.sign_in().signed_in_as() == "Ada Lovelace"
 
 
 def test_sign_in_asks_for_the_apis_scopes(browser: Browser) -> None:

@@ -340,6 +340,29 @@ def test_a_form_that_needed_consent_is_reported_on_its_page(
     assert received == []
 
 
+def test_a_link_of_another_site_asks_for_consent_only_after_a_click(visitor: Browser, tenant: Tenant) -> None:
+    visitor.sign_in().get("/")
+    tenant.forget_requests()
+    answer = visitor.get("/notes", follow=False, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
+
+    assert_page(answer, 401)
+    assert tenant.seen("authorize") == []
+
+
+def test_consent_follows_at_once_on_the_sign_in_that_the_page_began(
+    visitor: Browser, tenant: Tenant, received: list[dict[str, Any]]
+) -> None:
+    visitor.sign_in(start="/login?next=/token_details")
+    visitor.get("/login?next=/notes", follow=False)
+    visitor.follow()
+    visitor.follow()
+    # Browsers judge by the whole chain of redirects, which has led through the provider.
+    visitor.get(visitor.location, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
+
+    assert visitor.page.text == "200"
+    assert len(received) == 1
+
+
 def test_a_script_that_needs_consent_gets_an_address(visitor: Browser, tenant: Tenant) -> None:
     visitor.sign_in()
     tenant.misbehave(token=CONSENT)

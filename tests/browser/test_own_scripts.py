@@ -165,6 +165,14 @@ def test_the_pages_work_without_scripts(
     person.leave()
 
 
+def test_a_page_with_scopes_can_be_the_first_after_the_sign_in(person: Person) -> None:
+    lose_the_session(person)
+    with person.page.expect_navigation():
+        person.page.evaluate("location.href = '/add_task'")
+
+    assert person.heading == "Add a task"
+
+
 def test_adding_a_task(person: Person) -> None:
     person.go("/call_downstream_api").click("Add a task").fill(title="Water the plants").click("Add")
 

@@ -1,91 +1,26 @@
 """Two instances of the app behind nginx with TLS, as tests/nginx.conf has it, with sessions in one Redis."""
 
 import os
-import re
 import signal
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
-import trustme
 
-from local_tenant import LocalTenant
+from tests.deployment.conftest import Site
 from tests.helpers.browser import Browser, parameters, set_cookies
-from tests.helpers.processes import (
-    Gunicorn,
-    Redis,
-    free_port,
-    nginx,
-)
-from tests.helpers.tenant import Tenant, register_redirect_uri
-
-SITE = Path(__file__).resolve().parents[1] / "nginx.conf"
-
+from tests.helpers.processes import Gunicorn
+from tests.helpers.tenant import Tenant
 
 SESSION = "__Host-signin_session"
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
-
-
-class Site:
-    """The site as its visitors know it, and the two instances behind it."""
-
-    def __init__(self, port: int, plain_port: int, authority: Path, instances: list[Gunicorn], log: Path):
-        self.port, self.plain_port, self.authority = port, plain_port, str(authority)
-        self.url, self.instances, self.log = f"https://localhost:{port}", instances, log
-
-    def get(self, path: str = "/", **headers: str) -> requests.Response:
-        url = self.url + path
-        return requests.get(url, headers=headers, verify=self.authority, timeout=30, allow_redirects=False)
-
-
-def site_here(changes: dict[str, str]) -> str:
-    """tests/nginx.conf with its names changed, as its reader would change them."""
-    text = SITE.read_text()
-    for name, here in changes.items():
-        assert re.search(name, text), name
-        text = re.sub(name, here, text)
-    return text
-
-
-@pytest.fixture(scope="module")
-def site(
-    running_tenant: LocalTenant, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("nginx")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "site.pem"))
-    port, plain_port, *ports = (free_port() for _ in range(4))
-    redirect_uri = f"https://localhost:{port}/getAToken"
-    register_redirect_uri(running_tenant, redirect_uri)
-    settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri, "REDIS_URL": redis_server.url}
-    text = site_here(
-        {
-            r"/etc/ssl/certs/app\.example\.com\.pem": str(folder / "site.pem"),
-            r"/etc/ssl/private/app\.example\.com\.key": str(folder / "site.pem"),
-            r"/var/log/nginx/app\.example\.com\.log": str(folder / "site.log"),
-            r"app\.example\.com": "localhost",
-            r"127\.0\.0\.1:8001": f"127.0.0.1:{ports[0]}",
-            r"127\.0\.0\.1:8002": f"127.0.0.1:{ports[1]}",
-            r"listen 443": f"listen 127.0.0.1:{port}",
-            r"listen 80": f"listen 127.0.0.1:{plain_port}",
-        }
-    )
-    with ExitStack() as running:
-        with ThreadPoolExecutor(2) as pool:
-            instances = list(pool.map(lambda port: Gunicorn(folder, settings, port), ports))
-        for instance in instances:
-            running.enter_context(instance)
-        running.enter_context(nginx(folder, text, port))
-        yield Site(port, plain_port, folder / "authority.pem", instances, folder / "site.log")
 
 
 @pytest.fixture

@@ -1,0 +1,92 @@
+"""Keep hostile headers away from Werkzeug's parsers.
+
+Werkzeug's cookie pattern backtracks quadratically over blanks after a "=": 130 kB of them take more than ten
+seconds of CPU. Its parser for Accept needs a second for 2 MB. The interpreter serves nobody else meanwhile.
+So headers are limited, and the blanks between cookies are collapsed, before anything parses them.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, after_this_request, request
+
+from .exceptions import CookiesTooLarge, HeaderTooLarge
+from .responses import forget_cookie
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+LARGEST_COOKIES = 16_000  # characters; our own cookies take up to about 9,000
+LARGEST_HEADER = 8_190  # characters of any other header, which may have come in several lines
+LOOKED_THROUGH = 64_000  # characters of a Cookie header in which our own cookies are looked for
+MOST_NAMES = 50  # cookies of ours that a response can remove
+COOKIES_TOO_LARGE = "signin.cookies_too_large"
+HEADER_TOO_LARGE = "signin.header_too_large"
+
+
+@dataclass(frozen=True)
+class TooManyCookies:
+    """What to know about a Cookie header that was refused."""
+
+    our_names: list[str]
+    too_many_without_ours: bool
+
+
+class HeaderGuard:
+    """WSGI middleware that limits headers. `add_header_guard` puts it in front of an app."""
+
+    def __init__(self, wsgi_app: "WSGIApplication", prefix: str) -> None:
+        self._wsgi_app = wsgi_app
+        self._our_cookie = re.compile(rf"(?:^|;)\s*({re.escape(prefix)}[\w-]{{1,80}})=[^;]*", re.ASCII)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> object:
+        cookies = environ.pop("HTTP_COOKIE", "")
+        for name in [name for name, value in environ.items() if _is_too_large(name, value)]:
+            environ[HEADER_TOO_LARGE] = name
+            del environ[name]
+        if len(cookies) > LARGEST_COOKIES:
+            environ[COOKIES_TOO_LARGE] = self._look_through(cookies)
+        elif cookies:
+            environ["HTTP_COOKIE"] = re.sub(r"[ \t]+", " ", cookies)
+        return self._wsgi_app(environ, start_response)
+
+    def _look_through(self, cookies: str) -> TooManyCookies:
+        ours = list(self._our_cookie.finditer(cookies[:LOOKED_THROUGH]))
+        names = list(dict.fromkeys(cookie[1] for cookie in ours))
+        without_ours = len(cookies) - sum(len(cookie[0]) for cookie in ours)
+        return TooManyCookies(names[:MOST_NAMES], without_ours > LARGEST_COOKIES)
+
+
+def add_header_guard(app: Flask, prefix: str) -> None:
+    """Refuse requests to `app` with too large a header.
+
+    Cookies of sibling subdomains can fill the Cookie header. The page that refuses it removes our cookies,
+    so that the user can at least start again. If that is not enough, it asks the browser to remove all
+    cookies of the domain, because the user would be locked out otherwise.
+    """
+    app.wsgi_app = HeaderGuard(app.wsgi_app, prefix)  # type: ignore[method-assign, assignment]
+
+    @app.before_request
+    def refuse_large_headers() -> None:
+        found: TooManyCookies | None = request.environ.get(COOKIES_TOO_LARGE)
+        if found:
+            for name in found.our_names:
+                forget_cookie(name)
+            if found.too_many_without_ours:
+                after_this_request(_clear_all_cookies)
+            raise CookiesTooLarge(f"a Cookie header of more than {LARGEST_COOKIES} characters")
+        if HEADER_TOO_LARGE in request.environ:
+            name = request.environ[HEADER_TOO_LARGE]
+            raise HeaderTooLarge(f"{name} has more than {LARGEST_HEADER} characters")
+
+
+def _is_too_large(name: str, value: object) -> bool:
+    is_header = name.startswith("HTTP_") or name == "CONTENT_TYPE"
+    return is_header and len(str(value)) > LARGEST_HEADER
+
+
+def _clear_all_cookies(response: Response) -> Response:
+    """W3C, "Clear Site Data", section 3.1."""
+    response.headers["Clear-Site-Data"] = '"cookies"'
+    return response
