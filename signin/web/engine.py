@@ -154,12 +154,12 @@ def api_origin(url: str) -> str:
     """Scheme, host and port of a web API's URL.
 
     Access tokens go there, so it is https, or http on this machine. Raises ValueError for any other URL, and
-    for one with a user name, a backslash, or anything else that programs read differently.
+    for one with a backslash, a blank or another character that programs read differently.
     """
     parts = urlsplit(url)
     is_loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
-    if not is_safe or not parts.hostname or "@" in parts.netloc or not re.fullmatch(r"[!-\[\]-~]+", url):
+    if not is_safe or not parts.hostname or not re.fullmatch(r"[!-\[\]-~]+", url):
         raise ValueError("the URL of a web API should be https, or http on this machine, percent-encoded")
     port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -198,7 +198,7 @@ def test_no_token_goes_to_an_address_that_the_developer_has_not_allowed(
     assert tenant.seen("token", "api") == []
 
 
-@pytest.mark.parametrize("url", ["http://api.example.com", "https://me@api.example.com", "api.example.com"])
+@pytest.mark.parametrize("url", ["http://api.example.com", "https://api.example.com\\@x", "api.example.com"])
 def test_an_api_without_https_cannot_be_allowed(serve_app: ServeApp, url: str) -> None:
     app = serve_app().flask
     assert isinstance(app, SignInApp)
