@@ -86,7 +86,7 @@ def callback() -> ResponseReturnValue:
     if any(len(values) > 1 for values in request.args.to_dict(flat=False).values()):
         raise ResponseRefused("a parameter is given twice")
 
-    # The authorization response, the code, and the ID token.
+    # Check the response, redeem the code, check the ID token.
     try:
         completed = app.client.complete(pending.user_flow, pending.auth_code_flow, request.args)
     except Cancelled:
@@ -96,7 +96,7 @@ def callback() -> ResponseReturnValue:
             raise
         return begin_unasked(RESET_PASSWORD, pending.next_path, "password_changed", hints=pending.hints)
 
-    # What this user flow was for.
+    # Continue with the function for this user flow: see ON_RETURN below.
     return ON_RETURN[pending.user_flow](completed, pending)
 
 
@@ -150,7 +150,7 @@ if app.offers(RESET_PASSWORD):
 
 
 def password_reset(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
-    """The user has a new password. Sign in with it: the reset flow's tokens are not for the web API."""
+    """The user has a new password. Sign in with it: the reset flow returns no token for the web API."""
     if current_user and current_user.id != completed.user_id:
         raise AccountMismatch("the password reset is for another account", password_changed=True)
     return begin_unasked(SIGN_IN, pending.next_path, "password_changed", hints=pending.hints)

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import load_dotenv
 
 HERE = Path(__file__).resolve().parent
+# REDIRECT_URI may be none of these. Add the paths of your own routes.
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
 ROUTES |= {"/add_task", "/token_details", "/healthz"}
 
@@ -446,6 +447,12 @@ def _scope_faults(name: str, scopes: tuple[str, ...], given: set[str]) -> list[s
 
 
 def load() -> Settings:
-    """The settings from the environment and, for what it does not set, from `.env` beside this module."""
-    load_dotenv(HERE / ".env")
+    """The settings from the environment and, for what it does not set, from `.env` beside this module.
+
+    Raises ConfigError.
+    """
+    try:
+        load_dotenv(HERE / ".env")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{HERE / '.env'} is not UTF-8 text. Save it as UTF-8.") from error
     return read(os.environ)

@@ -30,7 +30,7 @@ keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicor
 limit_request_line = 8190  # bytes; B2C's authorization codes do not fit into gunicorn's default of 4094
 limit_request_fields = 64  # headers; browsers and proxies send about 30
 limit_request_field_size = 33_000  # bytes; what nginx lets through, the app answers: also too many cookies
-forwarder_headers = ""  # no proxy may say with SCRIPT_NAME where the app is
+forwarder_headers = ""  # ignore SCRIPT_NAME from proxies
 control_socket_disable = True  # its default path would be shared by all apps of one user
 
 

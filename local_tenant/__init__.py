@@ -1,7 +1,6 @@
 """A stand-in for an Azure AD B2C tenant and a protected web API, for development and tests only."""
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # importing it from typing would make the start slower to interrupt
 if TYPE_CHECKING:
     from .tenant import LocalTenant
 

@@ -28,6 +28,7 @@ APP_CHOICES = (
 # Settings of other kinds of authority and of other credentials. They contradict this tenant.
 OTHER_AUTHORITIES = (
     "AUTHORITY",
+    "AUTHORITY_KIND",
     "ALLOWED_TENANTS",
     "OIDC_AUTHORITY",
     "CLIENT_CERTIFICATE_PATH",

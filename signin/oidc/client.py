@@ -46,7 +46,7 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'", module="m
 SCOPE_ERRORS = {"invalid_scope", "invalid_request"}
 ADDED_BY_MSAL = {"openid", "profile", "offline_access"}  # it refuses them among the scopes asked for
 
-# What MSAL, which does not validate, raises on an answer that it cannot make sense of.
+# What MSAL raises for malformed responses, which it does not validate.
 UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -154,7 +154,7 @@ class Client:
         # The response belongs to this flow (RFC 6749 section 10.12).
         if response.get("state") != auth_code_flow["state"]:
             raise ResponseRefused("the response has another state")
-        # It comes from this provider, where it says from which (RFC 9207 section 2.4).
+        # If the response names its issuer, it is this provider (RFC 9207 section 2.4).
         if "iss" in response and not self.provider.response_issuer_fits(response["iss"], metadata["issuer"]):
             raise ResponseRefused(f"the response comes from {response['iss']!r}")
         if "iss" not in response and metadata.get("authorization_response_iss_parameter_supported") is True:
@@ -165,11 +165,11 @@ class Client:
         if "error" in response:
             raise self.error_from({name: response.get(name) for name in ("error", "error_description")})
         with self._application(user_flow) as application:
-            # The code, for tokens. MSAL checks the nonce, and sends the PKCE verifier.
+            # Redeem the code. MSAL checks the nonce and sends the PKCE verifier.
             result = self._redeem(application, auth_code_flow, response["code"])
             if "error" in result:
                 raise self.error_from(result)
-            # The ID token, before anything in it is believed.
+            # Check the ID token before using its claims.
             claims = check_id_token(
                 result.get("id_token"), self.provider, authority, user_flow, self.client_id
             )
@@ -179,10 +179,10 @@ class Client:
                 raise ResponseRefused(
                     f"response and ID token are from different issuers: {response['iss']!r}"
                 )
-            # The name, which some providers keep apart.
+            # Some providers return the name only from userinfo.
             if self.provider.has_userinfo and not claims.get("name"):
                 claims = with_userinfo(claims, metadata, result.get("access_token"), self.http)
-            # What was granted; and the account: the cache was empty, so it holds this sign-in's alone.
+            # The cache was empty, so it now holds exactly one account.
             granted = self._note_granted(application.token_cache, api_scopes(auth_code_flow["scope"]), result)
             [account] = application.token_cache.search(TokenCache.CredentialType.ACCOUNT)
             return SignIn(
@@ -234,19 +234,11 @@ class Client:
             return AccessToken(cached, None, None)
         cache = TokenCache(token_cache)
         result = self._refresh(self._new_application(SIGN_IN, cache), account_id, scopes, claims_challenge)
-        new_scopes = api_scopes(scopes) - tokens.known_scopes(token_cache)
         if "error" in result:
-            error = self.error_from(result)
-            if new_scopes and error.error in SCOPE_ERRORS:
-                error = InteractionRequired(
-                    f"not refreshed for more scopes: {error}",
-                    error=error.error,
-                    code=error.code,
-                    correlation_id=error.correlation_id,
-                )
-            if isinstance(error, InteractionRequired):
-                error.scopes = self._scopes_to_ask_for(token_cache, scopes)
-            raise error
+            raise self._fault_with_scopes(self.error_from(result), token_cache, scopes)
+        if "access_token" not in result:
+            fault = SetupFault(f"the provider gave no access token for {' '.join(scopes)}")
+            raise self._fault_with_scopes(fault, token_cache, scopes)
         claims = None
         if "id_token" in result:
             claims = check_id_token(
@@ -254,12 +246,6 @@ class Client:
             )
             if self.provider.user_id(claims) != user_id:  # OpenID Connect Core section 12.2
                 raise TokenRefused("the refreshed ID token is for another user", check="user_id")
-        if "access_token" not in result and new_scopes:  # so does Azure AD B2C answer (MSAL.js, "FAQ")
-            required = InteractionRequired(f"not refreshed for more scopes: {' '.join(sorted(new_scopes))}")
-            required.scopes = self._scopes_to_ask_for(token_cache, scopes)
-            raise required
-        if "access_token" not in result:
-            raise SetupFault(f"the provider gave no access token for {' '.join(scopes)}")
         granted = self._note_granted(cache, api_scopes(scopes), result)
         if {self.provider.resource(scope) for scope in granted} != {
             self.provider.resource(scope) for scope in api_scopes(scopes)
@@ -269,20 +255,38 @@ class Client:
             )
         return AccessToken(result["access_token"], cache.serialize(), claims)
 
+    def _fault_with_scopes(self, fault: OidcError, token_cache: str, scopes: Collection[str]) -> OidcError:
+        """`fault`, or InteractionRequired if the session has never had some of the scopes.
+
+        Azure AD B2C may refresh only for the scopes of the latest sign-in, and answer without an access token
+        (MSAL.js, "FAQ"). Another sign-in gets them. It also asks for those scopes of the same API that the
+        session has, because the new token takes the place of the others.
+        """
+        fault.scopes = tuple(scopes)
+        known = tokens.known_scopes(token_cache)
+        is_about_scopes = isinstance(fault, SetupFault) and fault.error in ("", *SCOPE_ERRORS)
+        if is_about_scopes and not api_scopes(scopes) <= known:
+            fault = InteractionRequired(
+                f"not refreshed for more scopes: {fault}",
+                error=fault.error,
+                code=fault.code,
+                correlation_id=fault.correlation_id,
+            )
+        if isinstance(fault, InteractionRequired):
+            apis = {self.provider.resource(scope) for scope in scopes}
+            same_api = {scope for scope in known if self.provider.resource(scope) in apis}
+            fault.scopes = tuple(sorted({*scopes, *same_api}))
+        return fault
+
     def add_other_apis(self, token_cache: str, earlier: str) -> str:
         """`token_cache`, with the access tokens for other APIs from the `earlier` one of the same account."""
         return tokens.with_other_apis(token_cache, earlier, self.provider.resource)
 
-    def _scopes_to_ask_for(self, token_cache: str, scopes: Collection[str]) -> tuple[str, ...]:
-        """These scopes, and those of the same API that the session has: the new token replaces the others."""
-        apis = {self.provider.resource(scope) for scope in scopes}
-        same_api = {
-            scope for scope in tokens.known_scopes(token_cache) if self.provider.resource(scope) in apis
-        }
-        return tuple(sorted({*scopes, *same_api}))
-
     def warm_up(self) -> None:
-        """Fetch what a token request will need besides itself. Raises ProviderUnavailable or SetupFault."""
+        """Fetch metadata and keys now, so that only the token request remains.
+
+        Raises ProviderUnavailable or SetupFault.
+        """
         self.signing_keys(SIGN_IN)
 
     # --- What is known about the provider -------------------------------------------------------------------

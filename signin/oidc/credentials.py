@@ -58,7 +58,7 @@ class ClientSecret:
 
     def __init__(self, secret: str):
         if not secret:
-            raise ValueError("the client secret is empty")  # MSAL would send none, without a word
+            raise ValueError("the client secret is empty")  # MSAL would silently send none
         self.client_credential = secret
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ class Certificate:
     def _assertion(self, context: Mapping[str, str]) -> str:
         """A signed assertion for one token request.
 
-        MSAL would make the same one, but reads the key anew each time, which takes 75 ms.
+        MSAL would make the same one, but parses the key for every request, which takes 75 ms.
         """
         now = int(time.time())
         claims = {

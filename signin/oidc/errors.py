@@ -11,8 +11,10 @@ class OidcError(Exception):
     `error` is the OAuth error; `code` is the provider's own, such as "AADB2C90118" or "AADSTS50105";
     `correlation_id` finds the case in the provider's log; `retry_after` is in seconds; `url` is what was
     asked, without query or userinfo; `claims` is a claims challenge (JSON text) for the next authorization
-    request.
+    request; `scopes` are those of the access token that was asked for.
     """
+
+    scopes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -55,16 +57,11 @@ class TokenRefused(OidcError):
 
 
 class SignInRequired(OidcError):
-    """There is no token without the user: expired, revoked or never granted."""
+    """Only the user can get a new token: the grant is missing, expired or revoked."""
 
 
 class InteractionRequired(SignInRequired):
-    """The user has something to do: MFA, consent, a claims challenge. One interactive request can help.
-
-    `scopes` are those that the token was asked for.
-    """
-
-    scopes: tuple[str, ...] = ()
+    """The user has something to do: MFA, consent, a claims challenge. One interactive request can help."""
 
 
 class AccessBlocked(OidcError):

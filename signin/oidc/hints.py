@@ -41,7 +41,10 @@ def claims_challenge(www_authenticate: str) -> str | None:
 
 
 def checked_claims(claims: str) -> str | None:
-    """`claims` if it is a JSON object of bearable size (OpenID Connect Core section 5.5), else None."""
+    """`claims` if it is a JSON object (OpenID Connect Core section 5.5) of at most LONGEST_CLAIMS characters.
+
+    Otherwise None.
+    """
     try:
         value = json.loads(claims)
     except (ValueError, RecursionError):

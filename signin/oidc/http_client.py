@@ -26,7 +26,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 DEADLINE = 8.0  # seconds for a whole exchange
 CONNECT_TIMEOUT = 3.05  # seconds for one address; above 3, TCP's first retransmission
-MOST_IDLE = 60.0  # seconds; firewalls and load balancers drop connections that idle, often without a word
+MOST_IDLE = 60.0  # seconds; firewalls and load balancers drop connections that idle, often silently
 LARGEST_BODY = 1 << 20  # bytes
 
 _deadline: ContextVar[float] = ContextVar("deadline")  # of the call under way in this thread, monotonic
@@ -37,7 +37,7 @@ class HttpError(Exception):
 
 
 class HttpTimeout(HttpError):
-    """The answer was not there before the deadline."""
+    """No whole answer arrived before the deadline."""
 
 
 class HttpNameNotResolved(HttpError):
@@ -211,8 +211,10 @@ def _closed_unless_read(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
 
 
 def _translated(error: Exception, deadline: float) -> HttpError:
-    cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    detail = f"{type(cause).__name__}: {str(cause)[:200]!r}"
+    cause: BaseException = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+    # urllib3 puts a connection's own description before the message.
+    said = cause.__cause__ if isinstance(cause, NewConnectionError) and cause.__cause__ else cause
+    detail = f"{type(said).__name__}: {str(said)[:200]!r}"
     if isinstance(cause, NameResolutionError):
         return HttpNameNotResolved(detail)
     # urllib3 counts a refused connection among the time-outs.
@@ -299,7 +301,7 @@ class _Timed:
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._used_at = time.monotonic()
         sock: socket.socket | None = getattr(self, "sock", None)
-        if sock:  # from the pool, with what the call before had left
+        if sock:  # a pooled socket still has the previous call's time-out
             sock.settimeout(_time_left())
         super().request(*args, **kwargs)  # type: ignore[misc]
 

@@ -27,7 +27,7 @@ def check_id_token(
 
     Everything is checked but the nonce: MSAL does that at sign-in, and a refreshed token need not have one.
     Raises TokenRefused, whose `check` names what failed; AccessBlocked; ProviderUnavailable or SetupFault
-    when the keys cannot be had.
+    if the keys cannot be fetched.
     """
     if not isinstance(id_token, str):
         raise TokenRefused("there is no ID token", check="id_token")

@@ -66,7 +66,7 @@ class Authority:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The metadata. Raises ProviderUnavailable, or SetupFault when it is not to be trusted."""
+        """The metadata. Raises ProviderUnavailable, or SetupFault if it fails a check."""
         return self._metadata.get()
 
     @property
@@ -109,8 +109,8 @@ class Authority:
 
     def _refusal(self, response: Response) -> OidcError:
         refusal = self._provider.error_from(_lenient_json(response.text))
-        no_such_tenant = response.status == 404 or refusal.code == "AADSTS90002"
-        kind = MetadataNotFound if no_such_tenant else SetupFault
+        is_missing = response.status == 404 or isinstance(refusal, MetadataNotFound)
+        kind = MetadataNotFound if is_missing else SetupFault
         return kind(
             f"{self.metadata_url} answered {response.status}",
             error=refusal.error,
@@ -120,7 +120,7 @@ class Authority:
         )
 
     def _check(self, metadata: Mapping[str, Any]) -> None:
-        """No secret goes to, and nothing is believed from, a host that this kind of provider does not use."""
+        """Refuse endpoints on hosts that this kind of provider does not use: secrets would go there."""
         issuer = metadata.get("issuer")
         if not isinstance(issuer, str) or not _is_plain(issuer):
             raise SetupFault(f"{self.metadata_url}: the issuer is {issuer!r}", url=self.metadata_url)

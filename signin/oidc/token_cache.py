@@ -13,7 +13,7 @@ from typing import Any
 import msal
 
 GRANTED = "GrantedScopes"
-REFRESH_AHEAD = 300  # seconds before its end from which on an access token is not used; as MSAL does
+REFRESH_AHEAD = 300  # an access token is not used in its last 300 seconds, as in MSAL
 OIDC_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
 
 Resource = Callable[[str], str]

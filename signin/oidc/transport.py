@@ -32,7 +32,7 @@ class Transport:
         self._http = http
 
     def get(self, url: str, **_: Any) -> Answer:
-        """The only address that MSAL gets is the metadata's, whatever it takes that to be."""
+        """MSAL sends GET only for metadata, so every GET is answered from our cache."""
         return Answer(200, {}, json.dumps(dict(self._authority.metadata)))
 
     def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], **_: Any) -> Answer:

@@ -1,6 +1,6 @@
 """The sessions: for each, a record of what pages need and one of its tokens, both sealed.
 
-A sign-in alone creates records, under a new id. Later requests may replace a record but never create one, so
+Only a sign-in creates records, under a new id. Later requests may replace a record but never create one, so
 sign-out always wins over requests that are still under way.
 
 Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore each session
@@ -15,7 +15,7 @@ the end (a tombstone). `Store.create` lets exactly one of them in:
 - Two sign-ins meet. The second finds the first's successor, deletes its own session and takes the first's.
 
 A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
-(its tombstone may be just on its way). None of this needs a lock, and the outcome does not depend on whether
+(its tombstone may not be written yet). None of this needs a lock, and the outcome does not depend on whether
 the presented session still had records.
 """
 
@@ -35,16 +35,16 @@ from .store import Store, StoreError
 log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
-AFTERLIFE = 60  # seconds within which requests that carry an ended session have come to their end
+AFTERLIFE = 60  # seconds to keep a tombstone or successor; by then every request from before is over
 MOST_SIGN_OUTS = 4  # ids that one sign-out looks at; a browser sends one
-SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out begins nothing more on a store that hangs
+SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
 ENDED = b"ended"
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class SessionEnded(Exception):
-    """The session that a sign-in was to replace has been signed out, or is another account's by now."""
+    """The session that a sign-in was to replace has been signed out, or now belongs to another account."""
 
 
 class Records:
@@ -156,7 +156,7 @@ class Records:
         self._store.delete(_name("session", session_id), _name("tokens", session_id))
 
     def _delete_expired(self, session_id: str) -> None:
-        """Delete it now, for a clock that steps back must not bring it back."""
+        """Delete it now, so that it stays gone if the clock is set back."""
         try:
             self._delete(session_id)
         except StoreError as error:
@@ -241,7 +241,7 @@ def _as_json(data: dict[str, Any]) -> bytes:
 
 
 def _name(kind: str, session_id: str) -> str:
-    """A record's name. It does not tell the session id, which is all that is needed to use the session.
+    """A record's name. It has a hash of the session id, so a leaked store opens no session.
 
     The braces keep the records of a session together in a Redis cluster.
     """

@@ -24,7 +24,7 @@ OURS = {
     "encoding_errors",
     "retry_on_error",
     "retry_on_timeout",
-}  # options that are not the operator's
+}  # options that REDIS_URL may not set
 SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 SENTINEL_PORT = 26379
 

@@ -1,10 +1,11 @@
-"""The file of the SQLite store: for its owner alone, and the same file for everybody who opens it.
+"""The file of the SQLite store: only its owner can read it, and all processes open the same one.
 
-SQLite finds a database's log and index by name. Whoever mixes those of two databases destroys both, so these
-rules hold when the file is deleted or replaced while the app runs:
+SQLite finds a database's log and index by name. Mixing those of two databases destroys both, so these rules
+hold when the file is deleted or replaced while the app runs:
 
 - Only one thread of one process at a time makes or opens the file. A lock on the folder sees to it.
-- What a former file has left goes before a new one is made or opened. A note tells to which file it belongs.
+- Leftover log and index files are deleted before a database is created or opened. A note file records
+  which database they belong to.
 - Within that lock, files are named relative to the locked folder, not to one that has just replaced it.
 """
 
@@ -36,7 +37,7 @@ class SqliteFile:
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / NAME
-        self._path, self._log = str(self.path), f"{self.path}-wal"  # text, for they are used on every page
+        self._path, self._log = str(self.path), f"{self.path}-wal"  # as str, because every page uses them
         self._thread_lock = threading.Lock()
 
     def identity(self) -> Identity | None:

@@ -45,7 +45,7 @@ class Store(Protocol):
         """Delete values, and return how many there were. Works on a store that is full, if the store can."""
 
     def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
-        """Hold a lock. It lapses after `lease` seconds, for its holder may have died.
+        """Hold a lock. It expires after `lease` seconds, in case its holder has died.
 
         Raises LockTimeout after waiting for `patience` seconds.
         """

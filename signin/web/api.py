@@ -37,7 +37,7 @@ LONGEST_JSON = 200_000  # characters that are laid out with indentation, which c
 
 @dataclass(frozen=True)
 class ApiAnswer:
-    """What came of a call to a web API.
+    """The result of a call to a web API.
 
     `failure` is "" when the API answered, else "timeout" or "unreachable". `body` is text for people, and
     `kind` says what it is: "json", "text" or "" when there is none.

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_RETRY_AFTER = 30  # seconds
 HTTP_ERRORS = {
+    403: ("You may not do that", "Ask the people who run this site for access."),
     404: ("There is no such page", "Check the address, or start from the home page."),
     405: ("That does not work here", "Start from the home page."),
     413: ("That was too large", "Send less at once."),

@@ -22,7 +22,7 @@ class AccountMismatch(WebError):
 
 
 class InteractionFailed(WebError):
-    """The sign-in service was asked once to give the API what it wants, and the API still refuses."""
+    """The user signed in again as required, and it was not enough."""
 
 
 class RoleMissing(WebError):

@@ -106,7 +106,7 @@ def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
 
 
 def update_claims(claims: dict[str, Any]) -> None:
-    """Take over the user's edited details. What the user may do never changes this way: roles, groups."""
+    """Update the user's details with edited ones. Roles and groups stay as they are."""
     session = this_session()
     session["claims"] = session["claims"] | _details(claims)
     session["details_edited"] = True

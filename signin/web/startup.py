@@ -26,7 +26,7 @@ def prepare() -> Engine:
     try:
         return make_engine(settings, store)
     except CredentialUnusable as error:
-        _stop("credential", str(error))
+        _stop("credential", f"The credential cannot be used: {error}")
 
 
 def note_gunicorn_config() -> None:
@@ -50,9 +50,9 @@ def require_gunicorn_config() -> None:
 
 def _stop(what: str, message: str) -> NoReturn:
     """End the start with one message. For `flask check --json` the message is a finding."""
-    if sys.argv[1:2] == ["check"] and "--json" in sys.argv:
+    if "check" in sys.argv and "--json" in sys.argv:
         print(json.dumps([{"what": what, "ok": False, "detail": message, "advice": ""}], indent=2))
         raise SystemExit(1)
     print(message, file=sys.stderr)
-    # gunicorn takes this status of a worker for a fault of the app and stops, instead of starting it again.
+    # With status 4 gunicorn stops instead of restarting the worker.
     raise SystemExit(4 if "gunicorn.arbiter" in sys.modules else 1)

@@ -112,7 +112,7 @@ def forget_interaction() -> None:
 
 
 def take_pending_flow() -> PendingFlow | None:
-    """The pending flow that has this request's `state`. Its cookie goes with the response: one use."""
+    """The pending flow that has this request's `state`. The response deletes its cookie, so it works once."""
     require_session_store()
     states = request.args.getlist("state")
     if len(states) != 1 or not STATE.fullmatch(states[0]):

@@ -57,9 +57,7 @@ class Words:
 
     status: int = 502
     title: str = "Signing in did not work"
-    advice: str = (
-        "Please try again. If it keeps happening, tell the people who run this site the reference below."
-    )
+    advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
 
@@ -93,8 +91,8 @@ WORDS: Mapping[type[Exception], Words] = {
     ),
     oidc.TokenRefused: Words(
         advice="The response of the sign-in service could not be verified, so you were not signed in.",
-        operator="The log says which check failed. Usual causes: this machine's clock, B2C_TENANT_ID, "
-        "or the token settings of the user flow.",
+        operator="The log says which check failed. Usual causes: this machine's clock, the tenant in the "
+        "settings, or the token settings of the user flow.",
     ),
     oidc.SignInRequired: Words(
         401, "Please sign in again", "Your sign-in has expired. Sign in again to continue where you were."
@@ -130,7 +128,9 @@ WORDS: Mapping[type[Exception], Words] = {
         "Azure AD B2C, of the user flow.",
     ),
     oidc.WrongTenant: replace(
-        _NOT_SET_UP, operator="The provider's metadata is for another tenant than B2C_TENANT_ID names."
+        _NOT_SET_UP,
+        operator="The provider's metadata is for another tenant than the settings name. Check AUTHORITY "
+        "or, with Azure AD B2C, B2C_TENANT_ID.",
     ),
     exceptions.FlowLost: Words(
         400,
@@ -156,7 +156,7 @@ WORDS: Mapping[type[Exception], Words] = {
     exceptions.AccountMismatch: Words(
         409,
         "That was another account",
-        "You are still signed in with the account from before. To use the other account, sign out first.",
+        "You are still signed in with your previous account. To use the other account, sign out first.",
         sign_in_again=False,
     ),
     exceptions.RoleMissing: Words(
@@ -215,7 +215,7 @@ WORDS: Mapping[type[Exception], Words] = {
 
 @dataclass(frozen=True)
 class CodeWords:
-    """Words for one error code of a provider, which fit better than those of the exception."""
+    """Words for one error code of a provider. They replace those of the exception."""
 
     operator: str = ""
     advice: str = ""
@@ -326,7 +326,9 @@ ENTRA_CODES = {
 # RFC 6749 sections 4.1.2.1 and 5.2: for errors that have no code that is listed above.
 OAUTH_ERRORS = {
     "redirect_uri_mismatch": B2C_CODES["AADB2C90006"],
-    "invalid_client": CodeWords("The credential is wrong or has expired. Check CLIENT_ID and CLIENT_SECRET."),
+    "invalid_client": CodeWords(
+        "The credential is wrong or has expired. Check CLIENT_ID and the credential."
+    ),
     "unauthorized_client": B2C_CODES["AADB2C90057"],
     "invalid_scope": CodeWords("The provider does not know SCOPE: {scope}"),
 }
@@ -345,7 +347,7 @@ def words_for(error: Exception, settings: Settings) -> Words:
         words = replace(words, advice=f"The other account's password has been changed. {words.advice}")
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
-    scope = " ".join(settings.scope)
+    scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
     return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
 
 
@@ -388,7 +390,7 @@ API_STATUSES = {
         "The path in ENDPOINT may be misspelt. Compare it with the API's documentation.",
     ),
     429: ApiWords(
-        "The API asks for a pause",
+        "Too many requests to the API",
         "It had too many requests. Wait a while, then try again.",
         "The API throttles.",
     ),
@@ -400,7 +402,7 @@ API_REDIRECT = ApiWords(
     "set ENDPOINT to it.",
 )
 API_FAULT = ApiWords(
-    "The API has a fault of its own",
+    "The API had an internal error",
     "Try again in a minute.",
     "The request reached the API, and something failed there. Look at the API's own log.",
 )

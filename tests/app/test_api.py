@@ -30,9 +30,9 @@ MARKUP = "<script>alert(1)</script>"
         (401, "The API did not accept the access token", "expects another audience"),
         (403, "The API does not allow this", "Add the scope to SCOPE"),
         (404, "The API has nothing at this address", "The path in ENDPOINT"),
-        (429, "The API asks for a pause", "Wait a while"),
-        (500, "The API has a fault of its own", "Look at the API's own log"),
-        (503, "The API has a fault of its own", "Look at the API's own log"),
+        (429, "Too many requests to the API", "Wait a while"),
+        (500, "The API had an internal error", "Look at the API's own log"),
+        (503, "The API had an internal error", "Look at the API's own log"),
     ],
 )
 def test_a_status_of_the_api_comes_with_its_usual_meaning(

@@ -483,28 +483,36 @@ def test_scopes_that_a_provider_does_not_know_are_not_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("kind", "response", "accepted"),
+    ("kind", "response"),
     [
-        (generic(), {"iss": f"{OP}/realms/a"}, True),
-        (generic(), {"iss": f"{OP}/realms/b"}, False),
-        (generic(authorization_response_iss_parameter_supported=True), {}, False),
-        (generic(authorization_response_iss_parameter_supported=True), {"iss": f"{OP}/realms/a"}, True),
-        (many(None), {"iss": f"{ENTRA}/{US}/v2.0"}, True),
-        (many(None), {"iss": f"{ENTRA}/{THEM}/v2.0"}, False),
-        (many(None), {"iss": f"{OP}/{US}/v2.0"}, False),
-        (entra(), {"state": "another"}, False),
-        (entra(), {"error": "access_denied"}, False),  # besides the code
+        (generic(), {"iss": f"{OP}/realms/a"}),
+        (generic(authorization_response_iss_parameter_supported=True), {"iss": f"{OP}/realms/a"}),
+        (many(None), {"iss": f"{ENTRA}/{US}/v2.0"}),
     ],
 )
-def test_response_comes_from_the_provider_that_was_asked(
-    kind: Kind, response: dict[str, str], accepted: bool, provider: stand_in.Provider
+def test_a_response_of_the_provider_that_was_asked_is_accepted(
+    kind: Kind, response: dict[str, str], provider: stand_in.Provider
+) -> None:
+    assert sign_in(client_of(kind, provider), provider, response=response).user_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "response"),
+    [
+        (generic(), {"iss": f"{OP}/realms/b"}),
+        (generic(authorization_response_iss_parameter_supported=True), {}),
+        (many(None), {"iss": f"{ENTRA}/{THEM}/v2.0"}),
+        (many(None), {"iss": f"{OP}/{US}/v2.0"}),
+        (entra(), {"state": "another"}),
+        (entra(), {"error": "access_denied"}),  # besides the code
+    ],
+)
+def test_a_response_that_does_not_fit_the_request_is_refused(
+    kind: Kind, response: dict[str, str], provider: stand_in.Provider
 ) -> None:
     client = client_of(kind, provider)
-    if accepted:
-        assert sign_in(client, provider, response=response).user_id
-    else:
-        with pytest.raises(ResponseRefused):
-            sign_in(client, provider, response=response)
+    with pytest.raises(ResponseRefused):
+        sign_in(client, provider, response=response)
 
 
 ERRORS = [

@@ -54,7 +54,7 @@ class Provider:
 
     name = "OpenID Connect"
     error_codes: ErrorClasses = MappingProxyType({})  # by the provider's own code
-    error_code_form = re.compile(r"(?!)")  # how `error_description` begins where it holds such a code
+    error_code_form = re.compile(r"(?!)")  # matches a code at the start of `error_description`
     decisive_errors: frozenset[str] = frozenset()  # OAuth errors that say more than the code does
     requires_nbf = False
     requires_end_session_endpoint = False
@@ -83,7 +83,7 @@ class Provider:
         return f"{self.authority(user_flow)}/v2.0/.well-known/openid-configuration"
 
     def msal_arguments(self, user_flow: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """What MSAL is told. It sends no request to `authority`: it gets the metadata from our cache."""
+        """Arguments for MSAL's client application, which gets the metadata from our cache."""
         return {"authority": self.authority(user_flow), "client_capabilities": list(self.client_capabilities)}
 
     def endpoint_hosts(self, issuer: str) -> frozenset[str] | None:

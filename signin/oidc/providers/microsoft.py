@@ -12,6 +12,7 @@ from ..errors import (
     AccessBlocked,
     Cancelled,
     InteractionRequired,
+    MetadataNotFound,
     OidcError,
     ProviderUnavailable,
     SetupFault,
@@ -46,7 +47,7 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS70008": SignInRequired,  # grant expired
         "AADSTS70011": SetupFault,  # bad scope
         "AADSTS70043": SignInRequired,  # grant expired by policy
-        "AADSTS90002": SetupFault,  # unknown tenant
+        "AADSTS90002": MetadataNotFound,  # unknown tenant
         "AADSTS90009": SetupFault,  # app asks for a token for itself
         "AADSTS90023": SetupFault,  # malformed parameter
         "AADSTS90033": ProviderUnavailable,
