@@ -18,29 +18,35 @@ from signin.web import (
     Cancelled,
     CompletedFlow,
     FlowLost,
+    InteractionRequired,
     PasswordForgotten,
     PendingFlow,
     ResponseRefused,
     SessionEnded,
     SignInApp,
     ask_first,
+    begin_interaction,
     begin_unasked,
     begin_user_flow,
     call_api,
     came_from_this_site,
     current_user,
+    end_my_other_sessions,
+    end_my_session,
     end_session,
+    front_channel_sign_out,
     go_to,
     hints_from,
     local_path,
+    my_sessions,
     page,
     people_only,
+    require_session_store,
     serve,
     show_sign_in_page,
     sign_in_required,
     start_session,
     take_pending_flow,
-    update_claims,
 )
 
 app = SignInApp(__name__)  # reads app_config, opens the session store, adds security headers and error pages
@@ -56,7 +62,8 @@ def healthz() -> Response:
 
 @app.get("/")
 def home() -> ResponseReturnValue:
-    """Welcome the user, or offer to sign in."""
+    """Show the account, or offer to sign in."""
+    require_session_store()
     return page("home.html")
 
 
@@ -69,6 +76,16 @@ def home() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     """Begin the sign-up and sign-in user flow."""
     return begin_user_flow(SIGN_IN, local_path(request.args.get("next")), hints=hints_from(request.args))
+
+
+if app.offers(SIGN_UP):
+
+    @app.get("/signup")
+    @people_only
+    @ask_first
+    def signup() -> ResponseReturnValue:
+        """Begin the sign-in with the page for a new account."""
+        return begin_user_flow(SIGN_UP, local_path(request.args.get("next")), hints=hints_from(request.args))
 
 
 @app.get(settings.callback_path)
@@ -95,6 +112,10 @@ def callback() -> ResponseReturnValue:
         if not app.offers(RESET_PASSWORD):
             raise
         return begin_unasked(RESET_PASSWORD, pending.next_path, "password_changed", hints=pending.hints)
+    except InteractionRequired as error:
+        if not error.claims:
+            raise
+        return begin_interaction(error, pending.next_path)
 
     # Continue with the function for this user flow: see ON_RETURN below.
     return ON_RETURN[pending.user_flow](completed, pending)
@@ -103,7 +124,7 @@ def callback() -> ResponseReturnValue:
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
     start_session(completed, keep_other_apis=pending.adds_scopes)
-    return go_to(pending.next_path, notice=pending.notice)
+    return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
 
 def cancelled(pending: PendingFlow) -> ResponseReturnValue:
@@ -129,13 +150,12 @@ if app.offers(EDIT_PROFILE):
 
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
-    """The user has edited the profile. Show the new values."""
+    """The user has edited the profile. Sign in with it, for new claims and new tokens."""
     if not current_user:
         raise SessionEnded("the session that the profile edit belongs to has ended")
     if current_user.id != completed.user_id:
         raise AccountMismatch("the profile edit is for another account")
-    update_claims(completed.claims)
-    return go_to(pending.next_path, notice="profile_updated")
+    return begin_unasked(SIGN_IN, pending.next_path, "profile_updated", hints=pending.hints)
 
 
 if app.offers(RESET_PASSWORD):
@@ -162,6 +182,33 @@ ON_RETURN = {
     EDIT_PROFILE: profile_edited,
     RESET_PASSWORD: password_reset,
 }
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+@app.get("/sessions")
+@sign_in_required
+def sessions() -> ResponseReturnValue:
+    """Show where the user is signed in."""
+    return page("sessions.html", sessions=my_sessions())
+
+
+@app.post("/sessions")
+@sign_in_required
+def end_sessions() -> ResponseReturnValue:
+    """End one session of the user, all others, or all."""
+    if not came_from_this_site():
+        return page("sessions.html", 403, sessions=my_sessions())
+    chosen = request.form.get("end", "")
+    if chosen in ("others", "all"):
+        end_my_other_sessions()
+    if chosen == "all":
+        return end_session()
+    if chosen == "others":
+        return go_to("/sessions", notice="other_sessions_ended")
+    ended = end_my_session(chosen)
+    return go_to("/sessions", notice="session_ended" if ended else "session_gone")
 
 
 # --- The demo: delete this part when you have pages of your own -----------------------------------
@@ -211,6 +258,14 @@ def logout() -> ResponseReturnValue:
     if not came_from_this_site():
         return page("sign_out.html", 403 if request.method == "POST" else 200)
     return end_session()
+
+
+if app.client.provider.has_front_channel_logout:
+
+    @app.get("/frontchannel_logout")
+    def frontchannel_logout() -> ResponseReturnValue:
+        """End the session that has ended at the sign-in service, which loads this in a hidden frame."""
+        return front_channel_sign_out()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A `.env` file beside this module is read too. Variables that are already in the environment win over it.
 """
 
+import difflib
 import os
 import re
 import string
@@ -18,7 +19,7 @@ from dotenv import load_dotenv
 HERE = Path(__file__).resolve().parent
 # REDIRECT_URI may be none of these. Add the paths of your own routes.
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
-ROUTES |= {"/add_task", "/token_details", "/healthz"}
+ROUTES |= {"/token_details", "/add_task", "/sessions", "/signup", "/frontchannel_logout", "/healthz"}
 
 B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS = "b2c", "entra-id", "entra-id-many-tenants"
 EXTERNAL_ID, OPENID_CONNECT = "external-id", "openid-connect"
@@ -44,6 +45,7 @@ B2C_ONLY = (
 )
 
 GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+ALIKE = 0.88  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -150,6 +152,10 @@ def _minutes(text: str) -> int:
     if minutes < 1:
         raise ValueError
     return minutes
+
+
+def _yes_or_no(text: str) -> bool:
+    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[text.lower()]
 
 
 def _setting(
@@ -273,7 +279,14 @@ class Settings:
     session_idle_minutes: int = _setting(_minutes, "a whole number of minutes", 24 * 60)
     session_absolute_minutes: int = _setting(_minutes, "a whole number of minutes", 14 * 24 * 60)
 
+    # Pages and cookies.
+    show_operator_help: bool | None = _setting(_yes_or_no, "yes or no", None)
+    cookie_prefix: str | None = _setting(
+        _matching(r"[A-Za-z0-9_-]{1,32}"), "up to 32 letters, digits, hyphens and underscores: portal", None
+    )
+
     # Development.
+    flask_run_port: int | None = _setting(int, "the port that `flask run` listens on: 5000", None)
     insecure_sign_in_origin: str | None = _setting(
         _insecure_sign_in_origin,
         "an http origin on this machine where sign-in pages may be: http://127.0.0.1:8400",
@@ -309,6 +322,26 @@ class Settings:
     def on_this_machine(self) -> bool:
         """Whether browsers reach the app at a loopback address, as during development."""
         return _is_loopback(urlsplit(self.origin))
+
+    @property
+    def port(self) -> int:
+        """The port that browsers reach the app on."""
+        return urlsplit(self.origin).port or (443 if self.https else 80)
+
+    @property
+    def shows_operator_help(self) -> bool:
+        """Whether error pages also speak to the people who run the site. By default during development."""
+        return self.on_this_machine if self.show_operator_help is None else self.show_operator_help
+
+    @property
+    def cookie_name_prefix(self) -> str:
+        """What the names of all cookies begin with.
+
+        With https, `__Host-` pins them to this host. Cookies do not know ports, so the port in the name keeps
+        apps on a developer's machine apart.
+        """
+        usual = f"signin_{self.port}" if self.on_this_machine else "signin"
+        return f"{'__Host-' if self.https else ''}{self.cookie_prefix or usual}_"
 
     @property
     def callback_path(self) -> str:
@@ -444,6 +477,28 @@ def _scope_faults(name: str, scopes: tuple[str, ...], given: set[str]) -> list[s
         # Microsoft issues an access token for one API, named by the part before the last slash.
         return [f"{name} names scopes of more than one API. An access token is for one API"]
     return []
+
+
+def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
+    """The names in `environ` that look like a setting's and are not, each with the setting's name."""
+    known = [setting.name.upper() for setting in fields(Settings)]
+    user_flows = [name for name in known if name.endswith("_USER_FLOW")]
+    found = {}
+    for name in environ:
+        if name in known:
+            continue
+        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        if not alike and name.endswith("_USER_FLOW"):
+            alike = difflib.get_close_matches(name, user_flows, n=1, cutoff=0)
+        if alike:
+            found[name] = alike[0]
+    return found
+
+
+def misspelt_here() -> dict[str, str]:
+    """`misspelt` for the environment and `.env`."""
+    load_dotenv(HERE / ".env")
+    return misspelt(os.environ)
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""A stand-in for an Azure AD B2C tenant and a protected web API, for development and tests only."""
+"""A stand-in for a Microsoft tenant and a protected web API, for development and tests only."""
 
 TYPE_CHECKING = False  # importing it from typing would make the start slower to interrupt
 if TYPE_CHECKING:

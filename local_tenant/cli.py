@@ -13,11 +13,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
+from .authorities import DEFAULT_KIND, KINDS
 from .command import ENDING, HANG_UP, Signals, run, say
 from .server import PortTaken
 from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
 
 DEFAULT_APP_PORT = 5000
+LOGOUT_PATH = "/frontchannel_logout"  # of the app
 # How flask and gunicorn are told their port. The redirect URI has to name the same one.
 PORT_OPTION = re.compile(r"(?:--port[ =]|-p ?)(\d{1,5})|(?:--bind[ =]|-b ?)\S*:(\d{1,5})")
 LARGEST_PORT = 65535
@@ -33,7 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     port = app_port(options.command, os.environ)
     redirect_uri = from_environment("REDIRECT_URI") or f"http://localhost:{port}/getAToken"
     try:
-        with LocalTenant(options.port, [redirect_uri], announce=say) as tenant:
+        origin = app_origin(redirect_uri)
+        tenant = LocalTenant(
+            options.port,
+            [redirect_uri, f"{origin}/"] if origin else [redirect_uri],  # and where sign-out leads back to
+            announce=say,
+            kind=options.kind,
+            logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+        )
+        with tenant:
             return serve(tenant, options.command, signals, open_app=options.open)
     except PortTaken as taken:
         say(
@@ -46,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local_tenant",
-        description="A stand-in for an Azure AD B2C tenant and a web API, for development only.",
+        description="A stand-in for a Microsoft tenant and a web API, for development only.",
+    )
+    parser.add_argument(
+        "--kind", choices=KINDS, default=DEFAULT_KIND, help="what it stands in for (default: %(default)s)"
     )
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default: %(default)s)"
@@ -117,12 +130,12 @@ def serve(tenant: LocalTenant, command: list[str], signals: Signals, *, open_app
 
 def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
-  Local stand-in tenant, FOR DEVELOPMENT ONLY. It listens on this machine alone and
-  keeps everything in memory. Anyone on this machine can use it.
+  Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. It listens on this machine
+  alone and keeps everything in memory. Anyone on this machine can use it.
 
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
-    Web API   {tenant.api_url}
+    Web API   {tenant.settings["ENDPOINT"]}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
 """
 

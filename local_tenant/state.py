@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Callable, Iterable
 
-from .authorities.b2c import DOMAIN, AzureADB2C
+from .authorities import KINDS
 from .model.accounts import Account, Accounts
 from .model.grants import Sessions, Tickets
 from .model.mailbox import EmailProofs, Mailbox
-from .model.registrations import AppRegistration, WebApi
+from .model.registrations import AppRegistration
 from .model.signing import KeyRing
 from .model.steering import Clock, Faults, Options, Record
 
@@ -16,20 +16,20 @@ CODE_LENGTH, REFRESH_TOKEN_LENGTH = 1000, 1400
 
 
 class TenantState:
-    """The state of a tenant. The web apps read and change it."""
+    """The state of a tenant. The web apps read and change it. `kind` is one of KINDS."""
 
-    def __init__(self, redirect_uris: Iterable[str], announce: Callable[[str], None]):
+    def __init__(self, kind: str, redirect_uris: Iterable[str], announce: Callable[[str], None]):
         self.clock, self.options = Clock(), Options()
         self.faults, self.record = Faults(), Record()
         self.app = AppRegistration(self.options, list(redirect_uris))
-        self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
-        apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
-        self.authority = AzureADB2C(str(uuid.uuid4()), self.app, apis, self.options, self.clock)
+        self.authority = KINDS[kind](str(uuid.uuid4()), self.app, self.options, self.clock)
         self.keys = KeyRing(self.clock)
         self.accounts = Accounts()
         self.first_account = self.accounts.add(
             Account(FIRST_EMAIL, FIRST_PASSWORD, "Ada Example", "Ada", "Example", "Bristol")
         )
+        self.example_accounts = [self.first_account]
+        self.example_accounts += [self.accounts.add(account) for account in self.authority.more_accounts()]
         self.mailbox, self.email_proofs = Mailbox(self.clock, announce), EmailProofs()
         self.sessions = Sessions(self.clock, self.accounts)
         self.codes = Tickets(self.clock, CODE_LENGTH)
@@ -40,7 +40,3 @@ class TenantState:
     def cookie_name(self) -> str:
         """The name of the session cookie. Cookies do not know ports, so the name holds the port."""
         return f"local_tenant_sso_{self.authority.origins.pages.rpartition(':')[2]}"
-
-
-def _web_api(name: str, scopes: str, granted: str) -> WebApi:
-    return WebApi(f"https://{DOMAIN}/{name}", frozenset(scopes.split()), frozenset(granted.split()))

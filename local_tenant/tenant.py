@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from .authorities import DEFAULT_KIND
 from .server import LOOPBACK, WebServer, make_certificate
 from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
 from .web.api import create_api
@@ -25,7 +26,16 @@ APP_CHOICES = (
     "SESSION_ABSOLUTE_MINUTES",
     "SESSION_COOKIE_NAME",
 )
-# Settings of other kinds of authority and of other credentials. They contradict this tenant.
+# Settings of the kinds of authority and of other credentials. Those that the tenant does not set are emptied,
+# because they contradict it.
+B2C_SETTINGS = (
+    "B2C_TENANT_NAME",
+    "B2C_TENANT_ID",
+    "SIGNUPSIGNIN_USER_FLOW",
+    "EDITPROFILE_USER_FLOW",
+    "RESETPASSWORD_USER_FLOW",
+    "AUTHORITY_TEMPLATE",
+)
 OTHER_AUTHORITIES = (
     "AUTHORITY",
     "AUTHORITY_KIND",
@@ -41,6 +51,9 @@ OTHER_AUTHORITIES = (
 class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken.
 
+    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
+    front-channel sign-out, which B2C does not have.
+
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
     line for each verification code. `ca_bundle` is the path of the CA file that the back channel needs.
@@ -53,9 +66,13 @@ class LocalTenant:
         port: int = 0,
         redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
         announce: Callable[[str], None] = lambda line: None,
+        kind: str = DEFAULT_KIND,
+        logout_url: str = "",
     ):
+        self.kind = kind
         self._port = port
-        self._tenant = TenantState(redirect_uris, announce)
+        self._tenant = TenantState(kind, redirect_uris, announce)
+        self._tenant.app.logout_url = logout_url
         self._secret_key = secrets.token_urlsafe(48)
         self._running = ExitStack()
 
@@ -103,9 +120,30 @@ class LocalTenant:
         return self._tenant.authority.origins.back_channel
 
     @property
+    def name(self) -> str:
+        """What the tenant stands in for, such as "Azure AD B2C"."""
+        return self._tenant.authority.name
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's ID, a GUID."""
+        return self._tenant.authority.guid
+
+    @property
     def api_url(self) -> str:
-        """Address of the protected web API."""
+        """Address of the protected web API of tasks."""
         return f"{self._tenant.authority.origins.api}/tasks"
+
+    @property
+    def tasks_scope(self) -> str:
+        """The scopes for reading and writing tasks."""
+        uri = self._tenant.authority.tasks_api.uri
+        return f"{uri}/tasks.read {uri}/tasks.write"
+
+    @property
+    def graph_url(self) -> str:
+        """Origin of Microsoft Graph, which only the kinds of Entra have."""
+        return self._tenant.authority.origins.api
 
     @property
     def account(self) -> dict[str, str]:
@@ -116,13 +154,12 @@ class LocalTenant:
     def settings(self) -> dict[str, str]:
         """Everything that an app needs to use this tenant, as environment variables. Empty: not set."""
         return {
+            **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
             "REDIRECT_URI": self._tenant.app.redirect_uris[0],
-            "ENDPOINT": self.api_url,
             # The pages are served over http, which the app accepts at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": self.url,
             "SECRET_KEY": self._secret_key,
-            **dict.fromkeys((*APP_CHOICES, *OTHER_AUTHORITIES), ""),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), _hosts_without_proxy()),
             "REQUESTS_CA_BUNDLE": self.ca_bundle,
             "SSL_CERT_FILE": self.ca_bundle,

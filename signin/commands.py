@@ -1,6 +1,7 @@
 """`flask check`: what is wrong with the set-up, before anybody signs in."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 from flask import Flask
 
+import app_config
 from signin.oidc import (
     CLOCK_SKEW,
     SIGN_IN,
@@ -22,7 +24,7 @@ from signin.oidc import (
 )
 from signin.sessions import StoreError
 from signin.web.engine import Engine, without_query
-from signin.web.words import words_for
+from signin.web.words import port_advice, words_for
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,18 @@ def add_commands(app: Flask) -> None:
             findings.append(finding)
             if not as_json:
                 _print(finding)
+        failed = sum(not finding.ok for finding in findings)
         if as_json:
             click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-        raise SystemExit(0 if all(finding.ok for finding in findings) else 1)
+        else:
+            click.echo(_summary(len(findings), failed))
+        raise SystemExit(1 if failed else 0)
+
+
+def _summary(checks: int, failed: int) -> str:
+    if not failed:
+        return f"\nAll {checks} checks have passed."
+    return f"\n{failed} of {checks} checks {'has' if failed == 1 else 'have'} failed."
 
 
 def _print(finding: Finding) -> None:
@@ -70,7 +81,13 @@ def _findings(parts: Engine) -> Iterator[Finding]:
     """Check the registration, each user flow, the clock, the credential, the session store and the API."""
     scope = " ".join(parts.settings.scope) or "none"
     yield Finding("settings", True, f"complete and well-formed; scope: {scope}")
+    for name, meant in app_config.misspelt_here().items():
+        yield Finding(
+            name, False, "is not a setting of this app, and has no effect", f"Did you mean {meant}?"
+        )
     yield _finding(parts, "redirect URI", partial(_redirect_uri, parts))
+    if parts.settings.on_this_machine:
+        yield _finding(parts, "port", partial(_port, parts.settings))
     names = {flow: parts.client.provider.user_flow_name(flow) for flow in _sign_in_first(parts)}
     metadata = {}
     for user_flow, name in names.items():
@@ -109,6 +126,32 @@ def _redirect_uri(parts: Engine) -> str:
     settings = parts.settings
     secure = "cookies are Secure" if settings.https else "http, so it works on this machine only"
     return f"register {settings.redirect_uri} and {settings.origin}/ as Web; {secure}"
+
+
+def _port(settings: app_config.Settings) -> str:
+    """Whether the port that REDIRECT_URI names is the app's, or can become it."""
+    port = settings.flask_run_port
+    if port and port != settings.port:
+        raise CheckFailed(
+            f"FLASK_RUN_PORT is {port}, and REDIRECT_URI says {settings.port}", port_advice(settings, port)
+        )
+    if settings.https:
+        return f"serve the app with: flask run --cert=adhoc --port {settings.port}"
+    url = f"{settings.origin}/healthz"
+    try:
+        socket.create_connection((urlsplit(url).hostname, settings.port), timeout=2).close()
+    except OSError:
+        return f"nothing listens there now; serve the app with: flask run --port {settings.port}"
+    try:
+        answer = HttpClient("check", ca_for=url, use_proxies=False).request("GET", url).text
+    except HttpError as error:
+        answer = str(error)
+    if answer != "ok\n":
+        raise CheckFailed(
+            f"another program listens on port {settings.port}",
+            "Stop it, or choose another port for REDIRECT_URI and `flask run`. On macOS it is often AirPlay.",
+        )
+    return f"the app answers on port {settings.port}"
 
 
 def _metadata(parts: Engine, user_flow: str) -> str:

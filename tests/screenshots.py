@@ -51,7 +51,7 @@ def test_home_signed_in(someone: SitDown) -> None:
 
 
 def test_sign_in_at_the_local_tenant(someone: SitDown) -> None:
-    keep(someone(signed_in=False, **DESKTOP).click("Sign in"), "local-tenant")
+    keep(someone(signed_in=False, **DESKTOP).click("Sign in or sign up"), "local-tenant")
 
 
 def test_api(someone: SitDown) -> None:

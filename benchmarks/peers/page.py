@@ -1,6 +1,7 @@
 """The app's signed-in home page, for the other apps, so that all of them render the same page."""
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from flask import Flask, render_template
 
@@ -9,7 +10,10 @@ from benchmarks.stand_in.tenant import NAME
 
 TEMPLATES = ROOT / "templates"
 SOMEBODY = {"name": NAME}
-LINKED = ("home", "login", "logout", "call_downstream_api", "edit_profile", "reset_password", "token_details")
+LINKED = (
+    *("home", "login", "logout", "call_downstream_api", "edit_profile", "reset_password", "token_details"),
+    "sessions",
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,9 @@ class User:
     """What the page shows of the user."""
 
     name: str
+    email: str = "grace@example.com"
+    identity_provider: str = ""
+    signed_in_since: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def dress(app: Flask) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..model.accounts import Account
-from ..model.grants import Grant
+from ..model.grants import Grant, Session
 from ..model.registrations import AppRegistration, UserFlow, WebApi
-from ..model.signing import json_segment
+from ..model.signing import KeyRing, SigningKey, json_segment
 from ..model.steering import Clock, Options
-from .b2c_errors import B2CError
+from .b2c_errors import ERRORS, error_description
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
 
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
@@ -19,7 +20,6 @@ EDIT_PROFILE = UserFlow("B2C_1_profileediting1", "edit_profile")
 RESET_PASSWORD = UserFlow("B2C_1_passwordreset1", "reset_password")
 USER_FLOWS = {flow.name.lower(): flow for flow in (SIGN_UP_OR_SIGN_IN, EDIT_PROFILE, RESET_PASSWORD)}
 
-OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
 RESPONSE_MODES = ["query", "fragment", "form_post"]
 RESPONSE_TYPES = [
     "code",
@@ -37,25 +37,12 @@ CLAIMS = [
 ]
 
 
-@dataclass
-class Origins:
-    """Where the servers listen. Known once they have their ports."""
-
-    pages: str = ""
-    back_channel: str = ""
-    api: str = ""
-
-
 @dataclass(frozen=True)
-class Address:
-    """How a request named its user flow. The answer names it in the same way, in lower case.
-
-    `segment` is the tenant's domain or ID. B2C takes a /tfp/ before it, and the user flow either as the
-    next segment or as the parameter `p`.
+class UserFlowAddress(Address):
+    """B2C takes a /tfp/ before the tenant, and the user flow either as the next segment or as the parameter
+    `p`.
     """
 
-    user_flow: UserFlow
-    segment: str
     tfp: bool
     in_query: bool
 
@@ -65,22 +52,23 @@ class Address:
         return f"{base}/{path}?p={name}" if self.in_query else f"{base}/{name}/{path}"
 
 
-class AzureADB2C:
+class AzureADB2C(Authority):
     """Everything in which Azure AD B2C differs from other authorities, for one tenant."""
 
-    # URL rules of a user flow's endpoints. Their variables are the arguments of `find_address`.
+    name = "Azure AD B2C"
     URL_PREFIXES = (
         "/<segment>/<policy>/",
         "/<segment>/",
         "/tfp/<segment>/<policy>/",
         "/tfp/<segment>/",
     )
+    ERRORS = ERRORS
+    resets_password = "app"
 
-    def __init__(
-        self, guid: str, app: AppRegistration, apis: Iterable[WebApi], options: Options, clock: Clock
-    ):
-        self.guid, self.origins = guid, Origins()
-        self._app, self._apis, self._options, self._clock = app, tuple(apis), options, clock
+    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
+        super().__init__(guid, app, options, clock)
+        self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
+        self.apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
 
     # --- URLs and metadata
 
@@ -91,15 +79,15 @@ class AzureADB2C:
         user_flow = USER_FLOWS.get((policy or query.get("p", "")).lower())
         if not user_flow or segment.lower() not in (DOMAIN, self.guid):
             return None
-        return Address(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+        return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":
             return f"{self.origins.back_channel}/tfp/{self.guid}/{user_flow.name.lower()}/v2.0/"
         return f"{self.origins.back_channel}/{self.guid}/v2.0/"
 
-    def issuers(self) -> list[str]:
-        return [self.issuer(user_flow) for user_flow in USER_FLOWS.values()]
+    def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
+        return claims.get("iss") in [self.issuer(user_flow) for user_flow in USER_FLOWS.values()]
 
     def metadata(self, address: Address) -> dict[str, object]:
         """The discovery document. As in B2C, it announces more than there is (see README.md)."""
@@ -119,34 +107,49 @@ class AzureADB2C:
             "claims_supported": CLAIMS,
         }
 
+    def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
+        return {"keys": [key.jwk() for key in keys.published(self._options.keys)]}
+
+    def signing_key(self, keys: KeyRing, grant: Grant) -> SigningKey:
+        return keys.current
+
     def settings(self) -> dict[str, str]:
-        """The settings by which an app finds this authority."""
-        tasks_api = self._apis[0]
         return {
             "B2C_TENANT_NAME": TENANT_NAME,
             "B2C_TENANT_ID": self.guid,
-            "CLIENT_ID": self._app.client_id,
-            "CLIENT_SECRET": self._app.client_secret,
+            "CLIENT_ID": self.app.client_id,
+            "CLIENT_SECRET": self.app.client_secret,
             "SIGNUPSIGNIN_USER_FLOW": SIGN_UP_OR_SIGN_IN.name,
             "EDITPROFILE_USER_FLOW": EDIT_PROFILE.name,
             "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
             "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
-            "SCOPE": f"{tasks_api.uri}/tasks.read",
-            "WRITE_SCOPE": f"{tasks_api.uri}/tasks.write",
+            "ENDPOINT": f"{self.origins.api}/tasks",
+            "SCOPE": f"{self.tasks_api.uri}/tasks.read",
+            "WRITE_SCOPE": f"{self.tasks_api.uri}/tasks.write",
         }
 
     # --- scopes: those of one web API at most, and only what the app was granted
 
-    def granted_scopes(self, scope: str) -> tuple[str, ...]:
-        """The granted scopes among those asked for, in their order. Raises B2CError."""
+    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
+        """The granted scopes among those asked for, in their order. Raises Refused."""
         wanted = tuple(dict.fromkeys(scope.split()))
         of_apis = [name for name in wanted if name not in OIDC_SCOPES]
         if len({self._api_with(name) for name in of_apis}) > 1:
-            raise B2CError("AADB2C90146", scope)
+            raise Refused(Reason.SCOPES_OF_TWO_APIS, scope=scope)
         granted = [name for name in of_apis if self._is_granted(name)]
         if of_apis and not granted:
-            raise B2CError("AADB2C90205")
+            raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
+
+    def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
+        return grant.scopes  # B2C does not look at the `scope` of a token request with a code
+
+    def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
+        wanted = self.authorized_scopes(scope)
+        for name in wanted:
+            if name not in grant.scopes:
+                raise Refused(Reason.SCOPE_UNKNOWN, scope=name)
+        return wanted or grant.scopes
 
     def audience(self, scopes: Iterable[str]) -> str | None:
         """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""
@@ -155,20 +158,19 @@ class AzureADB2C:
 
     def _api_with(self, scope: str) -> str:
         """The client ID of the API with this scope. The app's own client ID as a scope means the app."""
-        if scope == self._app.client_id:
+        if scope == self.app.client_id:
             return scope
-        for api in self._apis:
+        for api in self.apis:
             if api.has_scope(scope):
                 return api.client_id
-        raise B2CError("AADB2C90117", scope)
+        raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
     def _is_granted(self, scope: str) -> bool:
-        return scope == self._app.client_id or any(api.grants_scope(scope) for api in self._apis)
+        return scope == self.app.client_id or any(api.grants_scope(scope) for api in self.apis)
 
     # --- claims
 
-    def account_claims(self, account: Account, *, new_user: bool) -> dict[str, object]:
-        """The claims about a person, as a user flow sends them."""
+    def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
         optional = {"given_name": account.given_name, "family_name": account.surname, "city": account.city}
         return {
             "oid": account.sub,
@@ -179,7 +181,9 @@ class AzureADB2C:
             **account.claims,
         }
 
-    def id_token_claims(self, grant: Grant, access_token: str | None) -> dict[str, object]:
+    def id_token_claims(
+        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
+    ) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
         claims["auth_time"] = grant.auth_time
         if access_token:
@@ -187,7 +191,7 @@ class AzureADB2C:
             claims["at_hash"] = base64.urlsafe_b64encode(half).rstrip(b"=").decode()
         return claims
 
-    def access_token_claims(self, grant: Grant, scopes: Iterable[str], audience: str) -> dict[str, object]:
+    def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
         claims = self._token_claims(grant, audience, self._options.access_token_lifetime)
         short_names = [name.rpartition("/")[2] for name in scopes if name not in {*OIDC_SCOPES, audience}]
         if short_names:
@@ -216,11 +220,7 @@ class AzureADB2C:
     def token_response(
         self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
     ) -> dict[str, object]:
-        """The members of a token response in B2C's order.
-
-        `tokens` holds the tokens that were issued. `client_info`: whether the request asked for it, as
-        MSAL does. B2C answers such requests with other members than the rest.
-        """
+        # B2C answers requests that ask for client_info with other members than the rest.
         now, options = int(self._clock.now()), self._options
         response: dict[str, object] = {
             name: tokens[name] for name in ("access_token", "id_token") if name in tokens
@@ -244,7 +244,7 @@ class AzureADB2C:
         return response
 
     def client_info(self, grant: Grant) -> str:
-        """Who signed in. MSAL keys its accounts by it: one account for each person and user flow."""
+        """One account for each person and user flow."""
         return json_segment({"uid": f"{grant.sub}-{grant.user_flow.name.lower()}", "utid": self.guid})
 
     def _profile_info(self, grant: Grant) -> str:
@@ -258,3 +258,21 @@ class AzureADB2C:
                 "idp": "LocalAccount",
             }
         )
+
+    # --- errors
+
+    def redirect_parameters(self, error: ServiceError) -> list[tuple[str, str]]:
+        return [("error", error.error), ("error_description", self._description(error.text))]
+
+    def token_error(self, error: ServiceError) -> tuple[dict[str, object], int]:
+        return {"error": error.error, "error_description": self._description(error.text)}, 400
+
+    def error_lines(self, text: str) -> list[str]:
+        return self._description(text).splitlines()
+
+    def _description(self, text: str) -> str:
+        return error_description(text, self._clock.now())
+
+
+def _web_api(name: str, scopes: str, granted: str) -> WebApi:
+    return WebApi(f"https://{DOMAIN}/{name}", frozenset(scopes.split()), frozenset(granted.split()))

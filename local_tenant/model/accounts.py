@@ -33,7 +33,12 @@ class FormError(Exception):
 
 @dataclass
 class Account:
-    """One local account. `sub` is its object ID; `tokens_valid_from` is in epoch seconds."""
+    """One account. `sub` is its object ID; `tokens_valid_from` is in epoch seconds.
+
+    From `tenant` on, attributes are for the kinds with Microsoft Graph. `tenant` is the ID of the home
+    tenant, "" for the tenant's own. `assigned`: to the app. `federated`: from a social identity provider.
+    `consents` holds the scopes that the person has consented to.
+    """
 
     email: str
     password: str
@@ -43,6 +48,17 @@ class Account:
     city: str = ""
     locked: bool = False
     claims: dict[str, object] = field(default_factory=dict)  # more of them, such as a custom attribute
+    tenant: str = ""
+    roles: list[str] = field(default_factory=list)
+    assigned: bool = True
+    federated: bool = False
+    country: str = ""
+    job_title: str = ""
+    postal_code: str = ""
+    preferred_language: str = ""
+    state: str = ""
+    street_address: str = ""
+    consents: list[str] = field(default_factory=list)
     sub: str = field(default_factory=lambda: str(uuid.uuid4()))
     tokens_valid_from: float = 0.0
 

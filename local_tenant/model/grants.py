@@ -3,6 +3,7 @@
 import json
 import secrets
 import threading
+import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -17,11 +18,13 @@ KEPT_TICKETS = 20_000
 
 @dataclass
 class Session:
-    """Somebody is signed in at the tenant. Times are in epoch seconds."""
+    """Somebody is signed in at the tenant. Times are in epoch seconds. `sid` names it in tokens."""
 
     account: Account
     auth_time: int
     used_at: float
+    sid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    signed_in_to_app: bool = False
 
 
 class Sessions:
@@ -58,6 +61,7 @@ class Grant:
     """What somebody allowed the app in one user flow. Its code and all its refresh tokens share it.
 
     `claims` are those about the account at that time; `auth_time` and `issued_at` are in epoch seconds.
+    `contexts` are the authentication contexts that the sign-in satisfied.
     """
 
     user_flow: UserFlow
@@ -71,6 +75,7 @@ class Grant:
     code_challenge: str | None
     code_challenge_method: str
     issued_at: float
+    contexts: frozenset[str] = frozenset()
 
 
 @dataclass

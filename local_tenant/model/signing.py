@@ -67,29 +67,42 @@ class KeyRing:
     def rotate(self, *, keep_old: bool) -> None:
         self.keys = [SigningKey(self._clock.now()), *(self.keys if keep_old else [])]
 
-    def jwks(self, at_least: int = 1) -> dict[str, list[dict[str, object]]]:
+    @cached_property
+    def personal(self) -> SigningKey:
+        """The key of personal Microsoft accounts, where an authority has one. It is not rotated."""
+        return SigningKey(self._clock.now())
+
+    def published(self, at_least: int = 1) -> list[SigningKey]:
         while len(self.keys) < at_least:
             self.keys.append(SigningKey(self._clock.now()))
-        return {"keys": [key.jwk() for key in self.keys]}
+        return self.keys
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        header = {"typ": "JWT", "alg": "RS256", "kid": self.current.kid}
-        return jwt.encode(header, dict(claims), self.current.joserfc, algorithms=["RS256"])
+    def sign(self, claims: Mapping[str, Any], key: SigningKey | None = None) -> str:
+        key = key or self.current
+        header = {"typ": "JWT", "alg": "RS256", "kid": key.kid}
+        return jwt.encode(header, dict(claims), key.joserfc, algorithms=["RS256"])
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a JWT that a published key has signed. Raises JoseError or ValueError."""
-        published = KeySet([key.joserfc for key in self.keys])
+        keys = [*self.keys, self.personal] if "personal" in vars(self) else self.keys
+        published = KeySet([key.joserfc for key in keys])
         return jwt.decode(token, published, algorithms=["RS256"]).claims
 
 
-def forge(claims: Mapping[str, Any], keys: KeyRing, fault: Fault, client_secret: str) -> str:
-    """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`."""
+def forge(
+    claims: Mapping[str, Any], keys: KeyRing, good: SigningKey, fault: Fault, client_secret: str
+) -> str:
+    """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`.
+
+    `good` is the key that signs this token when the fault says nothing about keys.
+    """
     algorithm = fault.get("alg", "RS256")
-    key = keys.stranger if fault.get("key") == "other" else keys.current
+    named = keys.personal if fault.get("key") == "personal" else good
+    key = keys.stranger if fault.get("key") == "other" else named
     header = {"typ": "JWT", "alg": None if algorithm == "null" else algorithm}
     kid = fault.get("kid", "good")
     if kid != "absent":
-        header["kid"] = {"good": keys.current.kid, "unknown": secrets.token_urlsafe(32)}.get(kid, kid)
+        header["kid"] = {"good": named.kid, "unknown": secrets.token_urlsafe(32)}.get(kid, kid)
     header |= fault.get("header", {})
     hs256_key = key.public_pem() if fault.get("hs256_key") == "public_key" else client_secret.encode()
     signed = f"{json_segment(header)}.{json_segment(claims)}"

@@ -42,6 +42,9 @@ class Options:
     keys: int = 1  # how many keys are published, at least
     require_id_token_hint: bool = False  # at sign-out
     unregistered_redirect: str = "redirect"  # AADB2C90006 goes to a registered redirect_uri, or onto a "page"
+    login_hint: bool = True  # ID tokens of Entra ID have the optional claim login_hint
+    token_challenge: bool = False  # the token endpoint wants a second factor (AADSTS50076) until it is shown
+    api_challenge: bool = False  # web APIs do, by 401 insufficient_claims
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
 
     CHOICES: ClassVar[dict[str, tuple[object, ...]]] = {

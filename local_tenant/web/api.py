@@ -1,20 +1,17 @@
-"""The protected web API: GET /tasks needs the scope tasks.read, POST /tasks needs tasks.write."""
+"""The protected web API: GET /tasks needs the scope tasks.read, POST /tasks needs tasks.write.
+
+Microsoft Graph is on the same server, for the kinds that have it.
+"""
 
 from typing import Any, NoReturn
 
 from flask import Flask, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
-from joserfc import jwt
-from joserfc.errors import JoseError
 
 from ..state import TenantState
-from .exchange import (
-    Exchange,
-    apply_fault,
-    current_exchange,
-    finish_exchange,
-    start_exchange,
-)
+from . import graph
+from .bearer import checked_claims, insufficient_claims
+from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 
 CHALLENGE = 'Bearer realm="tasks"'
 
@@ -35,6 +32,8 @@ def create_api(tenant: TenantState) -> Flask:
         return apply_fault("api")
 
     app.after_request(finish_exchange)
+    if tenant.authority.has_graph:
+        app.register_blueprint(graph.blueprint)
 
     @app.get("/tasks")
     def list_tasks() -> ResponseReturnValue:
@@ -69,34 +68,20 @@ def _require_scope(scope: str) -> dict[str, Any]:
     if not header or header.type != "bearer":
         # A request without a token gets a challenge without an error code.
         _refuse(401, "")
-    claims = _checked_claims(current_exchange().tenant, header.token or "")
+    tenant = current_exchange().tenant
+    claims = checked_claims(tenant, header.token or "", tenant.authority.tasks_api.client_id)
     if claims is None:
         _refuse(401, "invalid_token")
+    if challenge := insufficient_claims(tenant, claims):
+        _refuse(401, "insufficient_claims", challenge=challenge)
     if scope not in str(claims.get("scp", "")).split():
         _refuse(403, "insufficient_scope", f', scope="{scope}"')
     return claims
 
 
-def _refuse(status: int, error: str, details: str = "") -> NoReturn:
-    challenge = f'{CHALLENGE}, error="{error}"{details}' if error else CHALLENGE
+def _refuse(status: int, error: str, details: str = "", challenge: str = "") -> NoReturn:
+    challenge = challenge or (f'{CHALLENGE}, error="{error}"{details}' if error else CHALLENGE)
     response = jsonify(error=error) if error else Response()
     response.status_code = status
     response.headers["WWW-Authenticate"] = challenge
     abort(response)
-
-
-def _checked_claims(tenant: TenantState, token: str) -> dict[str, Any] | None:
-    """The claims of an access token for this API. None for any other token."""
-    registry = jwt.JWTClaimsRegistry(
-        now=lambda: int(tenant.clock.now()),
-        iss={"essential": True, "values": tenant.authority.issuers()},
-        aud={"essential": True, "value": tenant.tasks_api.client_id},
-        exp={"essential": True},
-        sub={"essential": True},
-    )
-    try:
-        claims = tenant.keys.verify(token)
-        registry.validate(claims)
-    except (JoseError, ValueError):
-        return None
-    return claims

@@ -4,9 +4,9 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 
-from ..authorities.b2c_errors import B2CError
+from ..authorities.base import Refused
 from ..state import TenantState
-from . import control, endpoints, pages
+from . import control, endpoints, graph, pages, sign_out
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
@@ -17,7 +17,7 @@ UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -38,11 +38,19 @@ def create_app(tenant: TenantState) -> Flask:
     add_user_flow_rule("discovery/v2.0/keys", endpoints.keys, "GET")
     add_user_flow_rule("oauth2/v2.0/authorize", pages.authorize, "GET", "POST")
     add_user_flow_rule("oauth2/v2.0/token", token, "GET", "POST")
-    add_user_flow_rule("oauth2/v2.0/logout", endpoints.logout, "GET")
+    logout_methods = ("GET", "POST") if tenant.authority.has_account_picker else ("GET",)
+    add_user_flow_rule("oauth2/v2.0/logout", sign_out.logout, *logout_methods)
     app.add_url_rule("/", view_func=pages.home)
     app.add_url_rule("/mailbox", view_func=pages.mailbox)
     app.add_url_rule("/favicon.ico", view_func=pages.favicon)
     app.register_blueprint(control.blueprint)
+    if tenant.authority.has_graph:
+        # Metadata names userinfo at an https address, so it is here besides the other addresses of Graph.
+        app.add_url_rule("/oidc/userinfo", view_func=graph.userinfo, methods=["GET", "POST"])
+
+    @app.context_processor
+    def names() -> dict[str, object]:
+        return {"authority": tenant.authority}
 
     @app.url_value_preprocessor
     def start(endpoint: str | None, values: dict[str, str] | None) -> None:
@@ -60,7 +68,7 @@ def create_app(tenant: TenantState) -> Flask:
         if not request.path.startswith(UNRECORDED_PATHS):
             exchange.add_to_record()
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
-            return endpoints.unknown_authority_page(tenant)
+            return endpoints.unknown_authority(tenant)
         return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None
 
     @app.after_request
@@ -70,9 +78,9 @@ def create_app(tenant: TenantState) -> Flask:
             response.headers.setdefault(name, value)
         return response
 
-    @app.errorhandler(B2CError)
-    def refuse(error: B2CError) -> ResponseReturnValue:
-        return endpoints.error_page(tenant, error.text)
+    @app.errorhandler(Refused)
+    def refuse(refused: Refused) -> ResponseReturnValue:
+        return endpoints.error_page(tenant, tenant.authority.error_for(refused).text)
 
     @app.errorhandler(HTTPException)
     def fail(error: HTTPException) -> ResponseReturnValue:

@@ -6,16 +6,14 @@ from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from ..authorities.b2c import RESPONSE_MODES, RESPONSE_TYPES
-from ..authorities.b2c_errors import B2CError, error_description, form_encode
+from ..authorities.base import Address, Reason, Refused, ServiceError
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
-from ..model.registrations import UserFlow
 from ..model.steering import Fault, changed
 from ..state import TenantState
 from .exchange import current_exchange
+from .form_encoding import form_encode
 from .token import PKCE_VALUE
-
-PROMPTS = {"none", "login", "consent", "select_account"}
 
 Parameters = list[tuple[str, str]]
 
@@ -25,7 +23,7 @@ class Journey:
     """A person's way through a user flow, from the checked authorization request to the code."""
 
     tenant: TenantState
-    user_flow: UserFlow
+    address: Address
     redirect_uri: str
     scopes: tuple[str, ...]
     prompts: list[str]
@@ -34,9 +32,9 @@ class Journey:
     new_user: bool = False
 
     def needs_page(self) -> None:
-        """Raise B2CError when the app does not want any page to be shown."""
+        """Raise Refused when the app does not want any page to be shown."""
         if "none" in self.prompts:
-            raise B2CError("AADB2C90077")
+            raise Refused(Reason.SIGN_IN_NEEDED)
 
     def start_session(self, account: Account) -> None:
         self.new_session_id, self.session = self.tenant.sessions.start(account)
@@ -44,20 +42,23 @@ class Journey:
     def finish(self) -> ResponseReturnValue:
         """Issue a code for the person who is signed in, and go back to the app."""
         if not self.session:
-            raise B2CError("AADB2C90077")
-        tenant, account, args = self.tenant, self.session.account, request.args
+            raise Refused(Reason.SIGN_IN_NEEDED)
+        tenant, session, args = self.tenant, self.session, request.args
+        account = session.account
+        session.signed_in_to_app = True
         grant = Grant(
-            user_flow=self.user_flow,
+            user_flow=self.address.user_flow,
             client_id=tenant.app.client_id,
             redirect_uri=self.redirect_uri,
             scopes=self.scopes,
             nonce=args.get("nonce"),
             sub=account.sub,
-            auth_time=self.session.auth_time,
-            claims=tenant.authority.account_claims(account, new_user=self.new_user),
+            auth_time=session.auth_time,
+            claims=tenant.authority.account_claims(account, session, new_user=self.new_user),
             code_challenge=args.get("code_challenge"),
             code_challenge_method=args.get("code_challenge_method", "plain"),
             issued_at=tenant.clock.now(),
+            contexts=tenant.authority.contexts_in(args.get("claims", "")),
         )
         parameters = _state()
         if args.get("client_info") == "1":
@@ -67,48 +68,52 @@ class Journey:
 
 
 def check_redirect_uri(tenant: TenantState) -> str:
-    """The redirect_uri that answers may go to. Raises B2CError for a request that is not our app's."""
+    """The redirect_uri that answers may go to. Raises Refused for a request that is not our app's."""
     client_id, redirect_uri = request.args.get("client_id"), request.args.get("redirect_uri")
     if not client_id:
-        raise B2CError("AADB2C90008")
+        raise Refused(Reason.CLIENT_ID_MISSING)
     if client_id != tenant.app.client_id:
-        raise B2CError("AADB2C90018", client_id, tenant.authority.guid)
+        raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
     if not redirect_uri:
-        raise B2CError("AADB2C90004")
+        raise Refused(Reason.REDIRECT_URI_MISSING)
     if redirect_uri in tenant.app.redirect_uris:
         return redirect_uri
-    if tenant.options.unregistered_redirect == "page":
-        raise B2CError("AADB2C90006", redirect_uri, client_id)
+    unregistered = Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=client_id)
+    if _is_shown_on_page(tenant, unregistered) or tenant.options.unregistered_redirect == "page":
+        raise unregistered
     return tenant.app.redirect_uris[0]
 
 
-def begin_journey(tenant: TenantState, user_flow: UserFlow, redirect_uri: str) -> Journey:
-    """Check the rest of the authorization request. Raises B2CError."""
+def begin_journey(tenant: TenantState, address: Address, redirect_uri: str) -> Journey:
+    """Check the rest of the authorization request. Raises Refused."""
     args = request.args
     if args["redirect_uri"] != redirect_uri:
         # B2C has been seen to send this error to a registered redirect_uri.
-        raise B2CError("AADB2C90006", args["redirect_uri"], args["client_id"])
+        raise Refused(
+            Reason.REDIRECT_URI_UNREGISTERED,
+            redirect_uri=args["redirect_uri"],
+            client_id=args["client_id"],
+        )
+    tenant.authority.check_app(address)
     if args.get("response_type") not in RESPONSE_TYPES:
-        raise B2CError("AADB2C90013", args.get("response_type", ""))
+        raise Refused(Reason.RESPONSE_TYPE_UNSUPPORTED, value=args.get("response_type", ""))
     if args["response_type"] != "code":
-        raise B2CError("AADB2C90057")
+        raise Refused(Reason.RESPONSE_TYPE_NOT_ALLOWED)
     if args.get("response_mode", "query") not in RESPONSE_MODES:
-        raise B2CError("AADB2C90014", args["response_mode"])
+        raise Refused(Reason.RESPONSE_MODE_UNSUPPORTED, value=args["response_mode"])
     if not args.get("scope", "").strip():
-        raise B2CError("AADB2C90010")
-    scopes = tenant.authority.granted_scopes(args["scope"])
-    prompts = args.get("prompt", "").split()
-    if set(prompts) - PROMPTS or ("none" in prompts and len(prompts) > 1):
-        raise B2CError("AADB2C90043")
+        raise Refused(Reason.SCOPE_MISSING)
+    scopes = tenant.authority.authorized_scopes(args["scope"])
+    prompts = tenant.authority.check_prompts(args.get("prompt", ""))
     challenge, method = args.get("code_challenge"), args.get("code_challenge_method")
     if (challenge or method) and not PKCE_VALUE.fullmatch(challenge or ""):
-        raise B2CError("AADB2C90184")
+        raise Refused(Reason.CHALLENGE_MALFORMED)
     if method not in (None, "plain", "S256"):
-        raise B2CError("AADB2C90184")
+        raise Refused(Reason.CHALLENGE_MALFORMED)
     session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
     if "none" in prompts and not session:
-        raise B2CError("AADB2C90077")
-    return Journey(tenant, user_flow, redirect_uri, scopes, prompts, session)
+        raise Refused(Reason.SIGN_IN_NEEDED)
+    return Journey(tenant, address, redirect_uri, scopes, prompts, session)
 
 
 def forced_error(tenant: TenantState, redirect_uri: str) -> ResponseReturnValue | None:
@@ -117,21 +122,28 @@ def forced_error(tenant: TenantState, redirect_uri: str) -> ResponseReturnValue 
         return None
     forced = tenant.faults.take("authorize")["error"]
     if "code" in forced:
-        return _answer_error(redirect_uri, B2CError(forced["code"]), tenant, {})
+        error = tenant.authority.error_with_code(forced["code"])
+        return _answer_error(redirect_uri, error, tenant, {}) if error else None
     return _back_to_app(redirect_uri, [*forced.items(), *_state()], {})
 
 
-def answer_error(redirect_uri: str, error: B2CError) -> ResponseReturnValue:
-    """Take an error back to the app."""
+def answer_refusal(redirect_uri: str, refused: Refused) -> ResponseReturnValue:
+    """Take an error back to the app. Raises it again where the service shows it on a page."""
     tenant = current_exchange().tenant
+    if _is_shown_on_page(tenant, refused):
+        raise refused
+    error = tenant.authority.error_for(refused)
     return _answer_error(redirect_uri, error, tenant, tenant.faults.take("authorize"))
 
 
+def _is_shown_on_page(tenant: TenantState, refused: Refused) -> bool:
+    return refused.reason in tenant.authority.SHOWN_ON_PAGE
+
+
 def _answer_error(
-    redirect_uri: str, error: B2CError, tenant: TenantState, fault: Fault
+    redirect_uri: str, error: ServiceError, tenant: TenantState, fault: Fault
 ) -> ResponseReturnValue:
-    description = error_description(error.text, tenant.clock.now())
-    parameters = [("error", error.error), ("error_description", description), *_state()]
+    parameters = [*tenant.authority.redirect_parameters(error), *_state()]
     return _back_to_app(redirect_uri, parameters, fault)
 
 

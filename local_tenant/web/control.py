@@ -9,7 +9,6 @@ from typing import Any
 from flask import Blueprint, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.b2c_errors import KNOWN
 from ..model.accounts import Account, FormError
 from ..model.steering import LEGS
 from ..state import TenantState
@@ -63,7 +62,7 @@ def add_faults() -> ResponseReturnValue:
         if leg not in LEGS or not isinstance(fault, dict):
             abort(400, f"{leg!r} is not a leg with an object. The legs are {', '.join(LEGS)}.")
         code = fault["error"].get("code") if isinstance(fault.get("error"), dict) else None
-        if code is not None and code not in KNOWN:
+        if code is not None and not _tenant().authority.error_with_code(code):
             abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
     _tenant().faults.merge(wanted)
     return _tenant().faults.current()
@@ -92,7 +91,7 @@ def release() -> ResponseReturnValue:
 def rotate_keys() -> ResponseReturnValue:
     keys = _tenant().keys
     keys.rotate(keep_old=bool(_body().get("keep_old")))
-    return jsonify(keys.jwks())
+    return jsonify(keys=[key.jwk() for key in keys.published()])
 
 
 @blueprint.get("/clock")
@@ -190,3 +189,10 @@ def add_redirect_uri() -> ResponseReturnValue:
     if redirect_uri not in app.redirect_uris:
         app.redirect_uris.append(redirect_uri)
     return {"redirect_uris": app.redirect_uris}
+
+
+@blueprint.put("/logout-url")
+def set_logout_url() -> ResponseReturnValue:
+    app = _tenant().app
+    app.logout_url = str(_body("logout_url")["logout_url"])
+    return {"logout_url": app.logout_url}

@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import Response, g, request
 
-from ..authorities.b2c import Address
+from ..authorities.base import Address
 from ..model.registrations import UserFlow
 from ..model.steering import Fault, RequestEntry, changed
 from ..state import TenantState

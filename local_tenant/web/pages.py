@@ -6,11 +6,11 @@ from urllib.parse import quote
 from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.b2c_errors import B2CError
+from ..authorities.base import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
 from ..model.mailbox import EmailProof
 from ..state import TenantState
-from .authorize import Journey, answer_error, begin_journey, check_redirect_uri, forced_error
+from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, forced_error
 from .endpoints import error_page
 from .exchange import current_exchange
 
@@ -78,14 +78,15 @@ def authorize() -> ResponseReturnValue:
         return answer
     pages = {
         "sign_up_or_sign_in": sign_up_or_sign_in,
+        "sign_in": sign_up_or_sign_in,
         "edit_profile": edit_profile,
         "reset_password": reset_password,
     }
     try:
-        journey = begin_journey(tenant, exchange.user_flow, redirect_uri)
-        response = make_response(pages[journey.user_flow.kind](journey))
-    except B2CError as error:
-        return answer_error(redirect_uri, error)
+        journey = begin_journey(tenant, exchange.address, redirect_uri)
+        response = make_response(pages[exchange.user_flow.kind](journey))
+    except Refused as refused:
+        return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
         response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
     return response
@@ -100,12 +101,58 @@ def _is_from_own_page() -> bool:
 
 
 def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
-    step = request.args.get("step")
-    if step == "createAccount":
+    step, authority = request.args.get("step"), journey.tenant.authority
+    asks_for_sign_up = "create" in journey.prompts and not step
+    if authority.may_sign_up and (step == "createAccount" or asks_for_sign_up):
         return sign_up(journey)
+    if authority.resets_password == "page" and step == "forgotPassword":
+        return reset_password(journey)
+    if journey.session and step == "consent":
+        return consent(journey)
+    may_ask = authority.has_account_picker and "select_account" in journey.prompts
+    if journey.session and may_ask and (not step or step == "pickAccount"):
+        return pick_account(journey)
     if journey.session and "login" not in journey.prompts and request.method == "GET" and not step:
+        return finish(journey)
+    return sign_in(journey, lambda: finish(journey), may_sign_up=authority.may_sign_up)
+
+
+def finish(journey: Journey) -> ResponseReturnValue:
+    """Go back to the app, or first to the page where the person consents to what the app asks for."""
+    if not journey.session:
+        raise Refused(Reason.SIGN_IN_NEEDED)
+    authority, account = journey.tenant.authority, journey.session.account
+    authority.check_account(account, journey.address)
+    missing = authority.scopes_to_consent(account, journey.scopes)
+    if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
-    return sign_in(journey, journey.finish, may_sign_up=True)
+    if "none" in journey.prompts:
+        raise Refused(Reason.CONSENT_NEEDED, client_id=journey.tenant.app.client_id)
+    return render_template(
+        "consent.html", account=account, scopes=missing or journey.scopes, action=_this_page(step="consent")
+    )
+
+
+def consent(journey: Journey) -> ResponseReturnValue:
+    _raise_if_cancelled()
+    if not journey.session or "accept" not in request.form:
+        return finish(journey)
+    authority, account = journey.tenant.authority, journey.session.account
+    authority.check_account(account, journey.address)
+    account.consents += authority.scopes_to_consent(account, journey.scopes)
+    return journey.finish()
+
+
+def pick_account(journey: Journey) -> ResponseReturnValue:
+    if "account" in request.form:
+        return finish(journey)
+    return render_template(
+        "pick_account.html",
+        title="Pick an account",
+        session=journey.session,
+        other=_this_page(step="signIn"),
+        action=_this_page(step="pickAccount"),
+    )
 
 
 def sign_in(
@@ -113,8 +160,9 @@ def sign_in(
 ) -> ResponseReturnValue:
     """Ask for e-mail address and password. `proceed` answers once they are right."""
     journey.needs_page()
-    if request.args.get("step") == "forgotPassword":
-        raise B2CError("AADB2C90118")
+    resets_password = journey.tenant.authority.resets_password
+    if resets_password == "app" and request.args.get("step") == "forgotPassword":
+        raise Refused(Reason.PASSWORD_FORGOTTEN)
     email, error = request.args.get("login_hint", ""), None
     if request.method == "POST":
         _raise_if_cancelled()
@@ -143,7 +191,7 @@ def sign_up(journey: Journey) -> ResponseReturnValue:
                 tenant.accounts.add(account)
                 journey.start_session(account)
                 journey.new_user = True
-                return journey.finish()
+                return finish(journey)
         except FormError as form_error:
             error = form_error
     values = request.form or {"email": request.args.get("login_hint", "")}
@@ -161,7 +209,7 @@ def reset_password(journey: Journey) -> ResponseReturnValue:
                 password, account = _checked_password(proof), _proven_account(tenant, proof)
                 account.password, account.tokens_valid_from = password, tenant.clock.now()
                 journey.start_session(account)
-                return journey.finish()
+                return finish(journey)
             if proof.verified:
                 _proven_account(tenant, proof)
         except FormError as form_error:
@@ -237,7 +285,7 @@ def _field(name: str) -> str:
 
 def _raise_if_cancelled() -> None:
     if "cancel" in request.form:
-        raise B2CError("AADB2C90091")
+        raise Refused(Reason.CANCELLED)
 
 
 # --- answers

@@ -1,19 +1,21 @@
 """The token endpoint.
 
-It is a checklist in B2C's order with B2C's errors. An OAuth library would have to be overridden at almost
-every step to get there.
+It is a checklist in B2C's order, with the errors of the tenant's kind. An OAuth library would have to be
+overridden at almost every step to get there.
 """
 
 import base64
 import hashlib
 import re
 import secrets
+from dataclasses import replace
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from ..authorities.b2c_errors import B2CError, error_description
+from ..authorities.base import Reason, Refused
+from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
 from ..model.registrations import UserFlow
 from ..model.signing import forge
@@ -30,18 +32,18 @@ def token() -> ResponseReturnValue:
     tenant = exchange.tenant
     try:
         grant, scopes = _checked_request(tenant, exchange.user_flow)
-    except B2CError as error:
-        description = error_description(error.text, tenant.clock.now())
-        return jsonify(error=error.error, error_description=description), 400
+    except Refused as refused:
+        members, status = tenant.authority.token_error(tenant.authority.error_for(refused))
+        return jsonify(members), status
     tokens = _issue_tokens(tenant, grant, scopes)
     asks_client_info = request.form.get("client_info") == "1"
     return jsonify(tenant.authority.token_response(grant, scopes, tokens, client_info=asks_client_info))
 
 
 def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, tuple[str, ...]]:
-    """The grant that the request redeems, and the scopes for it. Raises B2CError."""
+    """The grant that the request redeems, and the scopes for it. Raises Refused."""
     if request.method != "POST":
-        raise B2CError("AADB2C90226")
+        raise Refused(Reason.GET_REFUSED)
     form = request.form
     grant_type = _required(form, "grant_type")
     if grant_type == "authorization_code":
@@ -49,23 +51,28 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
         _authenticate_client(tenant)
         ticket = _usable(tenant, user_flow, tenant.codes.find(code))
         _check_code(tenant, ticket, redirect_uri)
-        scopes, reusable = ticket.grant.scopes, tenant.options.code_reuse
+        account = _check_account(tenant, ticket.grant)
+        scopes = tenant.authority.redeemed_scopes(form.get("scope", ""), ticket.grant, account)
+        reusable, used = tenant.options.code_reuse, Reason.CODE_USED
     elif grant_type == "refresh_token":
         refresh_token = _required(form, "refresh_token")
         _authenticate_client(tenant)
-        ticket = _usable(tenant, user_flow, tenant.refresh_tokens.find(refresh_token), "sliding window ")
-        scopes, reusable = _refreshed_scopes(tenant, ticket), tenant.options.refresh_token_reuse
+        found = tenant.refresh_tokens.find(refresh_token)
+        ticket = _usable(tenant, user_flow, found, Reason.REFRESH_TOKEN_EXPIRED)
+        account = _check_account(tenant, ticket.grant)
+        scopes = tenant.authority.refreshed_scopes(form.get("scope", ""), ticket.grant, account)
+        reusable, used = tenant.options.refresh_token_reuse, Reason.GRANT_REVOKED
     else:
-        raise B2CError("AADB2C90086", grant_type)
-    _check_account(tenant, ticket.grant)
+        raise Refused(Reason.GRANT_TYPE_UNSUPPORTED, value=grant_type)
+    tenant.authority.check_contexts(form.get("claims", ""), ticket.grant)
     if not ticket.redeem() and not reusable:
-        raise B2CError("AADB2C90129")
-    return ticket.grant, scopes
+        raise Refused(used)
+    return replace(ticket.grant, claims=tenant.authority.current_claims(ticket.grant, account)), scopes
 
 
 def _required(form: MultiDict[str, str], name: str) -> str:
     if not form.get(name):
-        raise B2CError("AADB2C90083", name)
+        raise Refused(Reason.PARAMETER_MISSING, name=name)
     return form[name]
 
 
@@ -77,55 +84,54 @@ def _authenticate_client(tenant: TenantState) -> None:
     else:
         client_id, secret = _required(request.form, "client_id"), request.form.get("client_secret", "")
     if client_id != tenant.app.client_id:
-        raise B2CError("AADB2C90018", client_id, tenant.authority.guid)
+        raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
     if not secret:
-        raise B2CError("AADB2C90079")
+        raise Refused(Reason.SECRET_MISSING)
     if not tenant.app.has_secret(secret):
-        raise B2CError("AADB2C90081")
+        raise Refused(Reason.SECRET_WRONG)
 
 
-def _usable(tenant: TenantState, user_flow: UserFlow, ticket: Ticket | None, window: str = "") -> Ticket:
-    """The ticket, if this user flow issued it and it has not expired. `window` is a part of the error."""
+def _usable(
+    tenant: TenantState, user_flow: UserFlow, ticket: Ticket | None, expired: Reason = Reason.CODE_EXPIRED
+) -> Ticket:
+    """The ticket, if this user flow issued it and it has not expired. Raises Refused."""
     now = tenant.clock.now()
     if not ticket or ticket.grant.client_id != tenant.app.client_id:
-        raise B2CError("AADB2C90090")
+        raise Refused(Reason.GRANT_UNREADABLE)
     if ticket.grant.user_flow != user_flow:
-        raise B2CError("AADB2C90088", ticket.grant.user_flow.name, user_flow.name)
+        actual, expected = ticket.grant.user_flow.name, user_flow.name
+        raise Refused(Reason.GRANT_OF_OTHER_FLOW, actual=actual, expected=expected)
     if now > ticket.expires_at:
-        raise B2CError("AADB2C90080", int(now), int(ticket.issued_at), window, int(ticket.expires_at))
+        issued, expires = int(ticket.issued_at), int(ticket.expires_at)
+        raise Refused(expired, now=int(now), issued=issued, expires=expires)
     return ticket
 
 
 def _check_code(tenant: TenantState, ticket: Ticket, redirect_uri: str) -> None:
     grant, verifier = ticket.grant, request.form.get("code_verifier", "")
     if redirect_uri != grant.redirect_uri:
-        raise B2CError("AADB2C90006", redirect_uri, grant.client_id)
+        raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=grant.client_id)
     if not tenant.options.pkce or not (grant.code_challenge or verifier):
         return
     # RFC 9700, section 4.8.2: a verifier without a challenge is an attempt at a PKCE downgrade.
     if not grant.code_challenge or not PKCE_VALUE.fullmatch(verifier):
-        raise B2CError("AADB2C90183")
+        raise Refused(Reason.VERIFIER_MALFORMED)
     if grant.code_challenge_method == "S256":
         digest = hashlib.sha256(verifier.encode()).digest()
         verifier = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     if not secrets.compare_digest(verifier, grant.code_challenge):
-        raise B2CError("AADB2C90182")
+        raise Refused(Reason.VERIFIER_WRONG)
 
 
-def _refreshed_scopes(tenant: TenantState, ticket: Ticket) -> tuple[str, ...]:
-    wanted = tenant.authority.granted_scopes(request.form.get("scope", ""))
-    for scope in wanted:
-        if scope not in ticket.grant.scopes:
-            raise B2CError("AADB2C90117", scope)
-    return wanted or ticket.grant.scopes
-
-
-def _check_account(tenant: TenantState, grant: Grant) -> None:
+def _check_account(tenant: TenantState, grant: Grant) -> Account:
     account = tenant.accounts.find_by_sub(grant.sub)
     if not account:
-        raise B2CError("AADB2C90128")
-    if account.locked or grant.issued_at < account.tokens_valid_from:
-        raise B2CError("AADB2C90129")
+        raise Refused(Reason.ACCOUNT_GONE)
+    if account.locked:
+        raise Refused(Reason.ACCOUNT_DISABLED)
+    if grant.issued_at < account.tokens_valid_from:
+        raise Refused(Reason.GRANT_REVOKED)
+    return account
 
 
 def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> dict[str, str]:
@@ -133,9 +139,9 @@ def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) ->
     audience = tenant.authority.audience(scopes)
     if audience:
         claims = tenant.authority.access_token_claims(grant, scopes, audience)
-        tokens["access_token"] = tenant.keys.sign(claims)
+        tokens["access_token"] = tenant.keys.sign(claims, tenant.authority.signing_key(tenant.keys, grant))
     if "openid" in scopes:
-        id_token = _id_token(tenant, grant, tokens.get("access_token"))
+        id_token = _id_token(tenant, grant, scopes, tokens.get("access_token"))
         if id_token is not None:
             tokens["id_token"] = id_token
     if "offline_access" in scopes:
@@ -144,10 +150,13 @@ def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) ->
     return tokens
 
 
-def _id_token(tenant: TenantState, grant: Grant, access_token: str | None) -> str | None:
+def _id_token(
+    tenant: TenantState, grant: Grant, scopes: tuple[str, ...], access_token: str | None
+) -> str | None:
     """A signed ID token, or what the `id_token` fault puts in its place. None leaves it out."""
-    claims = tenant.authority.id_token_claims(grant, access_token)
-    previous, tenant.last_id_token = tenant.last_id_token, tenant.keys.sign(claims)
+    claims = tenant.authority.id_token_claims(grant, scopes, access_token)
+    key = tenant.authority.signing_key(tenant.keys, grant)
+    previous, tenant.last_id_token = tenant.last_id_token, tenant.keys.sign(claims, key)
     fault = tenant.faults.take("id_token")
     if fault.get("omit"):
         return None
@@ -158,5 +167,5 @@ def _id_token(tenant: TenantState, grant: Grant, access_token: str | None) -> st
     if "raw" in fault:
         return str(fault["raw"])
     if fault:
-        return forge(changed(claims, fault), tenant.keys, fault, tenant.options.client_secret)
+        return forge(changed(claims, fault), tenant.keys, key, fault, tenant.options.client_secret)
     return tenant.last_id_token

@@ -4,9 +4,11 @@ from .claims import (
     AUTHORIZATION_CLAIMS,
     MEANINGS,
     PROTOCOL_CLAIMS,
+    DescribedClaim,
     described,
     display_name,
     email,
+    identity_provider,
     printable,
     short,
 )
@@ -32,6 +34,7 @@ from .errors import (
     ResponseRefused,
     SetupFault,
     SignInRequired,
+    TenantNotAllowed,
     TokenRefused,
     WrongTenant,
 )
@@ -80,6 +83,7 @@ __all__ = [
     "ClientSecret",
     "Credential",
     "CredentialUnusable",
+    "DescribedClaim",
     "EntraID",
     "EntraIDManyTenants",
     "ExternalID",
@@ -104,6 +108,7 @@ __all__ = [
     "SetupFault",
     "SignIn",
     "SignInRequired",
+    "TenantNotAllowed",
     "TokenRefused",
     "WrongTenant",
     "checked_claims",
@@ -112,6 +117,7 @@ __all__ = [
     "described",
     "display_name",
     "email",
+    "identity_provider",
     "printable",
     "short",
 ]

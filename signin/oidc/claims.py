@@ -2,8 +2,9 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 # Microsoft Learn, "Overview of tokens in Azure AD B2C", "User profile attributes" and "ID token claims
@@ -79,6 +80,22 @@ PROTOCOL_CLAIMS = frozenset(
 # What a user may do. An edited profile never changes these.
 AUTHORIZATION_CLAIMS = frozenset({"roles", "groups", "hasgroups", "wids", "acct"})
 
+# Microsoft Learn, "Define an OAuth2 or OpenID Connect technical profile in Azure AD B2C" and "ID token claims
+# reference": what `idp` holds for accounts of other providers.
+IDENTITY_PROVIDERS = {
+    "amazon.com": "Amazon",
+    "apple.com": "Apple",
+    "facebook.com": "Facebook",
+    "github.com": "GitHub",
+    "google.com": "Google",
+    "linkedin.com": "LinkedIn",
+    "live.com": "Microsoft (personal account)",
+    "mail": "E-mail with a one-time code",
+    "sts.windows.net": "Microsoft (work or school account)",
+    "twitter.com": "X",
+    "login.microsoftonline.com": "Microsoft (work or school account)",
+}
+
 TIMES = frozenset({"exp", "nbf", "iat", "auth_time", "updated_at"})
 NO_NAME = "(no name)"
 GUID_NAME = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@.*)?")
@@ -100,17 +117,39 @@ def short(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:200]!r}"
 
 
-def described(claims: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value and meaning of each claim; times as dates, lists as text."""
-    return [(name, _shown(name, value), MEANINGS.get(name, "")) for name, value in claims.items()]
+@dataclass(frozen=True)
+class DescribedClaim:
+    """A claim for people to read. `time` is there if the claim is a time, and `value` is text otherwise."""
+
+    name: str
+    value: str
+    meaning: str
+    time: datetime | None
+
+    @property
+    def is_about_token(self) -> bool:
+        """Whether it says something about the token or the sign-in, and nothing about the user."""
+        return self.name in PROTOCOL_CLAIMS
 
 
-def _shown(name: str, value: Any) -> str:
-    if name in TIMES and type(value) is int:
-        try:
-            return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(value))
-        except (OverflowError, ValueError, OSError):  # beyond the calendar
-            return str(value)
+def described(claims: Mapping[str, Any]) -> list[DescribedClaim]:
+    """Each claim with its meaning; times as times, lists as text."""
+    return [
+        DescribedClaim(name, _shown(value), MEANINGS.get(name, ""), _time(name, value))
+        for name, value in claims.items()
+    ]
+
+
+def _time(name: str, value: Any) -> datetime | None:
+    if name not in TIMES or type(value) is not int:
+        return None
+    try:
+        return datetime.fromtimestamp(value, timezone.utc)
+    except (OverflowError, ValueError, OSError):  # beyond the calendar
+        return None
+
+
+def _shown(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -129,6 +168,21 @@ def email(claims: Mapping[str, Any]) -> str:
         if isinstance(value, str) and re.fullmatch(r"[^\s@]+@[^\s@]+", value) and _is_name(value):
             return value
     return ""
+
+
+def identity_provider(claims: Mapping[str, Any]) -> str:
+    """Where the account that the user signed in with is kept. Empty when it is the provider's own."""
+    idp = claims.get("idp")
+    if not isinstance(idp, str) or not idp or "local" in idp.lower():
+        return ""
+    address = re.match(r"https?://([a-z0-9.-]+)", idp.lower())
+    host = address[1] if address else idp.lower()
+    known = next((name for domain, name in IDENTITY_PROVIDERS.items() if _is_in(host, domain)), "")
+    return known or host[:80]
+
+
+def _is_in(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _names(claims: Mapping[str, Any]) -> Iterator[str]:

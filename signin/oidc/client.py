@@ -69,6 +69,7 @@ class SignIn:
     token_cache: str
     new_user: bool
     granted_scopes: frozenset[str]
+    began: float  # when the user flow began, in seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Client:
             claims = check_id_token(
                 result.get("id_token"), self.provider, authority, user_flow, self.client_id
             )
-            if claims["iat"] < auth_code_flow["began"] - CLOCK_SKEW:
+            if claims["iat"] < auth_code_flow["began"] - self.provider.backdating - CLOCK_SKEW:
                 raise TokenRefused("the ID token is older than this sign-in", check="iat")
             if response.get("iss", metadata["issuer"]) not in (metadata["issuer"], claims["iss"]):
                 raise ResponseRefused(
@@ -192,6 +193,7 @@ class Client:
                 token_cache=application.token_cache.serialize(),
                 new_user=self.provider.is_new_user(claims),
                 granted_scopes=frozenset(granted),
+                began=auth_code_flow["began"],
             )
 
     def sign_out_uri(

@@ -68,6 +68,10 @@ class AccessBlocked(OidcError):
     """This account may not sign in here: locked, not assigned to the app, or of another tenant."""
 
 
+class TenantNotAllowed(AccessBlocked):
+    """The account is of a tenant that the settings do not admit."""
+
+
 class ProviderUnavailable(OidcError):
     """The provider gave no answer, or none that makes sense."""
 

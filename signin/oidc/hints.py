@@ -12,12 +12,14 @@ LONGEST_CLAIMS = 2000  # characters of a claims challenge; it travels in a cooki
 def checked_hints(given: Mapping[str, str]) -> dict[str, str]:
     """Those of the `given` hints for the provider's pages that are well-formed.
 
-    Without `ui_locales` the pages follow the browser's own Accept-Language. Source: Microsoft Learn, "Set up
-    direct sign-in using Azure Active Directory B2C".
+    `prompt=select_account` is for a user whom single sign-on would sign in with the wrong account. Without
+    `ui_locales` the pages follow the browser's own Accept-Language. Source: Microsoft Learn, "Set up direct
+    sign-in using Azure Active Directory B2C".
     """
     forms = {
         "login_hint": r"[^\x00-\x20\x7f]{1,254}",
         "domain_hint": r"[A-Za-z0-9.-]{1,253}",
+        "prompt": "select_account",
         "ui_locales": r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*( [A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*){0,4}",
     }
     return {name: given[name] for name in forms if re.fullmatch(forms[name], given.get(name, ""))}

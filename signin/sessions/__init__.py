@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from .guarded_store import GuardedStore
-from .records import Records, SessionEnded
+from .records import FoundSession, Records, SessionEnded, handle_of
 from .sealing import Seal
 from .store import LockTimeout, Store, StoreError, StoreUnusable
 
 __all__ = [
+    "FoundSession",
     "LockTimeout",
     "Records",
     "Seal",
@@ -15,6 +16,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnusable",
+    "handle_of",
     "open_store",
 ]
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -33,6 +33,9 @@ class GuardedStore:
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         return self._writing.run(lambda: self._store.create(name, value, seconds))
 
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        return self._writing.run(lambda: self._store.create_all(values, seconds))
+
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         return self._writing.run(lambda: self._store.replace(name, value, seconds))
 
@@ -41,6 +44,15 @@ class GuardedStore:
 
     def delete(self, *names: str) -> int:
         return self._deleting.run(lambda: self._store.delete(*names))
+
+    def add(self, name: str, member: str, seconds: int) -> None:
+        return self._writing.run(lambda: self._store.add(name, member, seconds))
+
+    def members(self, name: str) -> list[str]:
+        return self._reading.run(lambda: self._store.members(name))
+
+    def remove(self, name: str, *members: str) -> None:
+        return self._deleting.run(lambda: self._store.remove(name, *members))
 
     def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
         """Not limited here: who waits for a lock holds a slot for calls to the provider."""

@@ -17,6 +17,14 @@ the end (a tombstone). `Store.create` lets exactly one of them in:
 A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
 (its tombstone may not be written yet). None of this needs a lock, and the outcome does not depend on whether
 the presented session still had records.
+
+Sessions can also be found by an index, such as one for each user: a set of handles. A handle names a session
+and does not open it. To sign out of all sessions of an index has to win over a sign-in that is under way:
+
+- The sign-in writes its session, then its handle into the set, and then looks for a sign-out in the set.
+- The sign-out writes its time into the set, then reads the set, and ends the sessions that it finds.
+
+Whichever reads second sees what the other has written. A sign-in that began before the sign-out ends itself.
 """
 
 import json
@@ -24,8 +32,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -39,12 +48,26 @@ AFTERLIFE = 60  # seconds to keep a tombstone or successor; by then every reques
 MOST_SIGN_OUTS = 4  # ids that one sign-out looks at; a browser sends one
 SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
+SIGN_IN_LASTS = 3600  # seconds within which a sign-in has come to its end
 ENDED = b"ended"
+SIGN_OUT_MARK = "signed out at "  # a member of an index that is no handle
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class SessionEnded(Exception):
     """The session that a sign-in was to replace has been signed out, or now belongs to another account."""
+
+
+@dataclass(frozen=True)
+class FoundSession:
+    """A session that an index has led to. `last_used` is in seconds since the epoch.
+
+    Reading a session notes its use in steps of a twentieth of its idle lifetime.
+    """
+
+    handle: str
+    data: dict[str, Any]
+    last_used: int
 
 
 class Records:
@@ -54,19 +77,31 @@ class Records:
         self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
         self._extended: dict[str, float] = {}
 
-    def start(self, data: dict[str, Any], tokens: str, *, presented: str | None) -> str:
+    def start(
+        self,
+        data: dict[str, Any],
+        tokens: str,
+        *,
+        presented: str | None,
+        indexes: Collection[str] = (),
+        began: float | None = None,
+    ) -> str:
         """Make a session and return its new id; `data` says when it `started`, in seconds since the epoch.
+
+        `find` and `sign_out_all` find the session by its `indexes`. `began` is when the user began to sign
+        in, by default now: raises SessionEnded after a later sign-out of one of the indexes.
 
         `presented` is the id that the browser sent. The new session replaces that one. If another tab with
         the same `account_id` has just replaced it, return that tab's session. Raises SessionEnded if the user
         has signed out of it, or if somebody else has signed in instead.
         """
+        began = time.time() if began is None else began
         if not presented or not SESSION_ID.fullmatch(presented):
-            return self._create(data, tokens)
+            return self._create(data, tokens, indexes, began)
         after = _name("after", presented)
         session_id = None
         if self._store.get(after) is None:
-            session_id = self._create(data, tokens)
+            session_id = self._create(data, tokens, indexes, began)
             if not self._store.create(after, self._seal.seal_bytes(after, session_id.encode()), AFTERLIFE):
                 self._delete(session_id)
                 session_id = None
@@ -114,23 +149,63 @@ class Records:
         """
         return self._store.lock(_name("refreshing", session_id), lease=LEASE, patience=patience)
 
-    def sign_out(self, session_ids: Iterable[str]) -> None:
+    def sign_out(self, session_ids: Iterable[str], indexes: Collection[str] = ()) -> None:
         """End these sessions for good, and those that sign-ins under way have put in their place.
+
+        They also leave these `indexes`. Without that, `find` removes them later.
 
         Ignores ids that are malformed, and all but the first few. Raises StoreError if a session may still be
         there; everything that can be deleted has been deleted then.
         """
         well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
-        ids = list(dict.fromkeys(well_formed))[:MOST_SIGN_OUTS]
+        handles = [handle_of(session_id) for session_id in dict.fromkeys(well_formed)][:MOST_SIGN_OUTS]
+        self._end_all(handles)
+        if handles:
+            for index in indexes:
+                self._leave(index, handles)
+
+    def find(self, index: str) -> list[FoundSession]:
+        """The sessions of an index, the latest first."""
+        found = []
+        for name in self._index_names(index):
+            for handle in _handles(self._store.members(name)):
+                session, used = f"session:{{{handle}}}", f"used:{{{handle}}}"
+                record = self._store.get(session)
+                if record is None:
+                    self._store.remove(name, handle)
+                text = self._seal.unseal_bytes(session, record)
+                data = json.loads(text) if text else None
+                if data and time.time() <= data["started"] + self._absolute:
+                    last_used = self._seal.unseal_bytes(used, self._store.get(used)) or data["started"]
+                    found.append(FoundSession(handle, data, int(last_used)))
+        return sorted(found, key=lambda session: session.data["started"], reverse=True)
+
+    def sign_out_one(self, index: str, handle: str) -> bool:
+        """End one session of an index, as `sign_out` does. False if the index has no such session."""
+        for name in self._index_names(index):
+            if handle in _handles(self._store.members(name)):
+                self._end_all([handle])
+                self._store.remove(name, handle)
+                return True
+        return False
+
+    def sign_out_all(self, index: str, *, keep: str | None = None) -> None:
+        """End all sessions of an index but the one with the id `keep`, and the sign-ins that are under way.
+
+        Raises StoreError if a session may still be there. Call it again then: it goes on where it stopped.
+        """
+        kept = handle_of(keep) if keep else None
         deadline = time.monotonic() + SIGN_OUT_PATIENCE
         failures: list[StoreError] = []
-        for session_id in ids:  # a store that is full or about to fail still does this
-            self._try_to_delete(session_id, deadline, failures)
-        for session_id in ids:
-            successor = self._end(session_id, deadline, failures)
-            while successor:
-                self._try_to_delete(successor, deadline, failures)
-                successor = self._end(successor, deadline, failures)
+        names = self._index_names(index)
+        try:
+            self._store.add(names[0], f"{SIGN_OUT_MARK}{time.time()}", SIGN_IN_LASTS)
+        except StoreError as error:  # a full store takes no sign-in either, and it can still delete
+            log.warning("a sign-out could not be recorded: %s", error)
+        for name in names:
+            for handle in _handles(self._store.members(name)):
+                if handle != kept and self._try_to_delete(handle, deadline, failures):
+                    self._store.remove(name, handle)
         if failures:
             raise failures[0]
 
@@ -144,16 +219,59 @@ class Records:
         if self._store.delete(name) != 1:
             raise StoreError("the store does not delete what was written")
 
-    def _create(self, data: dict[str, Any], tokens: str) -> str:
+    def _create(self, data: dict[str, Any], tokens: str, indexes: Collection[str], began: float) -> str:
         session_id = secrets.token_urlsafe(32)
-        for kind, content in (("tokens", tokens.encode()), ("session", _as_json(data))):
-            name = _name(kind, session_id)
-            self._store.create(name, self._seal.seal_bytes(name, content), self._time_left(data))
+        contents = {
+            _name("tokens", session_id): tokens.encode(),
+            _name("used", session_id): _now(),
+            _name("session", session_id): _as_json(data),
+        }
+        sealed = {name: self._seal.seal_bytes(name, content) for name, content in contents.items()}
+        self._store.create_all(sealed, self._time_left(data))
+        for index in indexes:
+            lifetime = max(1, int(data["started"] + self._absolute - time.time()))
+            self._store.add(self._index_names(index)[0], handle_of(session_id), lifetime)
+        if any(self._signed_out_since(began, index) for index in indexes):
+            self._delete(session_id)
+            raise SessionEnded("the user has signed out everywhere")
         self._note_extended(_name("session", session_id))
         return session_id
 
+    def _signed_out_since(self, began: float, index: str) -> bool:
+        members = [member for name in self._index_names(index) for member in self._store.members(name)]
+        marks = [member for member in members if member.startswith(SIGN_OUT_MARK)]
+        return any(float(mark.removeprefix(SIGN_OUT_MARK)) >= began for mark in marks)
+
+    def _index_names(self, index: str) -> list[str]:
+        """The names of an index's set. The first is written to; the others are those of former keys."""
+        return [f"index:{{{digest}}}" for digest in self._seal.digests(index)]
+
+    def _leave(self, index: str, handles: Collection[str]) -> None:
+        try:
+            for name in self._index_names(index):
+                self._store.remove(name, *handles)
+        except StoreError as error:
+            log.warning("a session that has ended could not leave its index: %s", error)
+
     def _delete(self, session_id: str) -> None:
-        self._store.delete(_name("session", session_id), _name("tokens", session_id))
+        self._delete_records(handle_of(session_id))
+
+    def _delete_records(self, handle: str) -> None:
+        self._store.delete(*(f"{kind}:{{{handle}}}" for kind in ("session", "tokens", "used")))
+
+    def _end_all(self, handles: Collection[str]) -> None:
+        """End these sessions and their successors. Raises StoreError if one may still be there."""
+        deadline = time.monotonic() + SIGN_OUT_PATIENCE
+        failures: list[StoreError] = []
+        for handle in handles:  # a store that is full or about to fail still does this
+            self._try_to_delete(handle, deadline, failures)
+        for handle in handles:
+            successor = self._end(handle, deadline, failures)
+            while successor:
+                self._try_to_delete(successor, deadline, failures)
+                successor = self._end(successor, deadline, failures)
+        if failures:
+            raise failures[0]
 
     def _delete_expired(self, session_id: str) -> None:
         """Delete it now, so that it stays gone if the clock is set back."""
@@ -182,9 +300,9 @@ class Records:
             raise SessionEnded("the session that this sign-in was to replace has ended")
         return last
 
-    def _end(self, session_id: str, deadline: float, failures: list[StoreError]) -> str | None:
-        """Leave a tombstone. Return the successor if there is one already."""
-        name = _name("after", session_id)
+    def _end(self, handle: str, deadline: float, failures: list[StoreError]) -> str | None:
+        """Leave a tombstone. Return the successor's handle if there is one already."""
+        name = f"after:{{{handle}}}"
         try:
             _check_time(deadline)
             if self._store.create(name, ENDED, AFTERLIFE):
@@ -199,28 +317,32 @@ class Records:
         except StoreError as error:
             failures.append(error)
             return None
-        return self._successor(name, after)
+        successor = self._successor(name, after)
+        return handle_of(successor) if successor else None
 
     def _successor(self, name: str, after: bytes | None) -> str | None:
         """The session id in a record of what came after a session."""
         session_id = self._seal.unseal_bytes(name, after)
         return session_id.decode() if session_id else None
 
-    def _try_to_delete(self, session_id: str, deadline: float, failures: list[StoreError]) -> None:
+    def _try_to_delete(self, handle: str, deadline: float, failures: list[StoreError]) -> bool:
         try:
             _check_time(deadline)
-            self._delete(session_id)
+            self._delete_records(handle)
         except StoreError as error:
             failures.append(error)
+            return False
+        return True
 
     def _time_left(self, data: dict[str, Any]) -> int:
         return max(1, min(self._idle, int(data["started"] + self._absolute - time.time())))
 
     def _extend(self, session_id: str, data: dict[str, Any]) -> None:
         """Move the idle limit on, in twenty steps: a read must not cost a write each time."""
-        name = _name("session", session_id)
+        name, used = _name("session", session_id), _name("used", session_id)
         try:
             self._store.extend((name, _name("tokens", session_id)), self._time_left(data))
+            self._store.replace(used, self._seal.seal_bytes(used, _now()), self._time_left(data))
         except StoreError as error:  # a page can be shown even if nothing can be written
             log.warning("a session could not be extended: %s", error)
         self._note_extended(name)
@@ -240,9 +362,19 @@ def _as_json(data: dict[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _name(kind: str, session_id: str) -> str:
-    """A record's name. It has a hash of the session id, so a leaked store opens no session.
+def _now() -> bytes:
+    return str(int(time.time())).encode()
 
-    The braces keep the records of a session together in a Redis cluster.
-    """
-    return f"{kind}:{{{sha256(session_id.encode()).hexdigest()}}}"
+
+def handle_of(session_id: str) -> str:
+    """What names a session: a hash of its id, so that a leaked store opens no session."""
+    return sha256(session_id.encode()).hexdigest()
+
+
+def _name(kind: str, session_id: str) -> str:
+    """A record's name. The braces keep the records of a session together in a Redis cluster."""
+    return f"{kind}:{{{handle_of(session_id)}}}"
+
+
+def _handles(members: Iterable[str]) -> list[str]:
+    return [member for member in members if not member.startswith(SIGN_OUT_MARK)]

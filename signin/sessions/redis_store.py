@@ -3,8 +3,9 @@
 import logging
 import os
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,13 @@ from .store import LockTimeout, StoreError
 log = logging.getLogger(__name__)
 
 REDIS_ERRORS = (redis.RedisError, RedisClusterException)
+# In one call: drop what has expired, add the member, and let the set live as long as its last member.
+ADD_MEMBER = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
+local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+redis.call('EXPIREAT', KEYS[1], last[2])
+"""
 CONNECT_SECONDS = 1  # how long to wait for another thread that is connecting to a cluster
 
 
@@ -43,6 +51,10 @@ class RedisStore:
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         return bool(self._run("SET", name, value, "EX", seconds, "NX")) or self.get(name) == value
 
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        for name, value in values.items():
+            self._run("SET", name, value, "EX", seconds)
+
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         return bool(self._run("SET", name, value, "EX", seconds, "XX"))
 
@@ -52,6 +64,17 @@ class RedisStore:
 
     def delete(self, *names: str) -> int:
         return int(self._run("DEL", *names))
+
+    def add(self, name: str, member: str, seconds: int) -> None:
+        now = int(time.time())
+        self._run("EVAL", ADD_MEMBER, 1, name, now, now + seconds, member)
+
+    def members(self, name: str) -> list[str]:
+        found = self._run("ZRANGEBYSCORE", name, f"({int(time.time())}", "+inf")
+        return [member.decode() for member in found]
+
+    def remove(self, name: str, *members: str) -> None:
+        self._run("ZREM", name, *members)
 
     @contextmanager
     def lock(self, name: str, *, lease: float, patience: float) -> Iterator[None]:

@@ -27,7 +27,8 @@ class Seal:
     """
 
     def __init__(self, keys: Sequence[str]):
-        self._keys = [_derived(key) for key in keys]
+        self._keys = [_derived(key, b"signin sealed record 2") for key in keys]
+        self._digest_keys = [_derived(key, b"signin digest") for key in keys]
 
     def seal(self, name: str, value: Any) -> str:
         """Encrypt `value`, which JSON can hold, to be opened under this `name` only. Printable ASCII."""
@@ -69,6 +70,10 @@ class Seal:
                 continue
         return None
 
+    def digests(self, text: str) -> list[str]:
+        """What stands for `text` in a name, under each key. Nobody can guess it without a key."""
+        return [hmac.digest(key, text.encode(), "sha256").hex() for key in self._digest_keys]
+
 
 def _cipher(key: bytes, header: bytes) -> AESGCM:
     return AESGCM(hmac.digest(key, header[TIME : TIME + SALT], "sha256"))
@@ -78,5 +83,5 @@ def _nonce(header: bytes) -> bytes:
     return header[TIME + SALT :]
 
 
-def _derived(key: str) -> bytes:
-    return HKDF(SHA256(), length=32, salt=None, info=b"signin sealed record 2").derive(key.encode())
+def _derived(key: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(key.encode())

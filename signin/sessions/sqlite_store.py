@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +25,19 @@ MOST_REPLACEMENTS = 20  # of the file, while one connection is being opened
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, value BLOB, expires REAL)",
     "CREATE INDEX IF NOT EXISTS expiry ON records (expires)",
+    "CREATE TABLE IF NOT EXISTS members (name TEXT, member TEXT, expires REAL, PRIMARY KEY (name, member))"
+    " WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS member_expiry ON members (expires)",
 )
 CREATE = (
     "INSERT INTO records VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE"
     " SET value = excluded.value, expires = excluded.expires WHERE expires <= ?4"
 )
 PURGE = "DELETE FROM records WHERE name IN (SELECT name FROM records WHERE expires <= ? LIMIT ?)"
+PURGE_MEMBERS = (
+    "DELETE FROM members WHERE (name, member) IN"
+    " (SELECT name, member FROM members WHERE expires <= ? LIMIT ?)"
+)
 
 
 class Connection(NamedTuple):
@@ -57,11 +64,11 @@ class SqliteStore:
             raise StoreUnusable("SESSION_DIR", f"{folder} cannot be used: {error}") from error
 
     def get(self, name: str) -> bytes | None:
-        row, _ = self._run("SELECT value, expires FROM records WHERE name = ?", name)
-        if row is None:
+        rows, _ = self._run("SELECT value, expires FROM records WHERE name = ?", name)
+        if not rows:
             return None
         value: bytes
-        value, expires = row
+        [(value, expires)] = rows
         now = time.time()
         if expires > now:
             return value
@@ -73,9 +80,15 @@ class SqliteStore:
 
     def create(self, name: str, value: bytes, seconds: float) -> bool:
         now = time.time()
-        if next(self._creations) % PURGE_EVERY == 0:
-            self._run(PURGE, now, PURGE_LIMIT)
+        self._purge_sometimes(now)
         return self._run(CREATE, name, value, now + seconds, now)[1] == 1
+
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        now = time.time()
+        self._purge_sometimes(now)
+        rows = ", ".join(["(?, ?, ?)"] * len(values))
+        columns = [column for name, value in values.items() for column in (name, value, now + seconds)]
+        self._run(f"INSERT OR REPLACE INTO records VALUES {rows}", *columns)  # noqa: S608
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         now = time.time()
@@ -93,6 +106,19 @@ class SqliteStore:
         statement = f"DELETE FROM records WHERE name IN ({marks})"  # noqa: S608
         return self._run(statement, *names, durable=True)[1]
 
+    def add(self, name: str, member: str, seconds: int) -> None:
+        statement = "INSERT OR REPLACE INTO members VALUES (?, ?, ?)"
+        self._run(statement, name, member, time.time() + seconds)
+
+    def members(self, name: str) -> list[str]:
+        statement = "SELECT member FROM members WHERE name = ? AND expires > ?"
+        return [member.decode() for (member,) in self._run(statement, name, time.time())[0]]
+
+    def remove(self, name: str, *members: str) -> None:
+        marks = ", ".join("?" * len(members))
+        statement = f"DELETE FROM members WHERE name = ? AND member IN ({marks})"  # noqa: S608
+        self._run(statement, name, *members)
+
     @contextmanager
     def lock(self, name: str, *, lease: float, patience: float) -> Iterator[None]:
         owner, deadline = secrets.token_bytes(8), time.monotonic() + patience
@@ -108,8 +134,13 @@ class SqliteStore:
             except StoreError as error:  # it lapses, and what it was held for is done
                 log.warning("a lock could not be released: %s", error)
 
-    def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[Any, int]:
-        """The first row, and the number of rows changed.
+    def _purge_sometimes(self, now: float) -> None:
+        if next(self._creations) % PURGE_EVERY == 0:
+            self._run(PURGE, now, PURGE_LIMIT)
+            self._run(PURGE_MEMBERS, now, PURGE_LIMIT)
+
+    def _run(self, statement: str, *values: Any, durable: bool = False) -> tuple[list[Any], int]:
+        """The rows, and the number of rows changed.
 
         A power failure may undo the last writes that are not `durable`. To lose a sign-in does little harm,
         and waiting for the disk after each write makes a sign-in several times as slow. To lose a sign-out is
@@ -122,7 +153,7 @@ class SqliteStore:
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = FULL")
                     cursor = connection.sqlite.execute(statement, values)
-                    result = cursor.fetchone(), cursor.rowcount
+                    result = cursor.fetchall(), cursor.rowcount
                     if durable:
                         connection.sqlite.execute("PRAGMA synchronous = NORMAL")
                 except BaseException as error:

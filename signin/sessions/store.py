@@ -1,5 +1,6 @@
 """What the session records ask of a store. `sqlite_store` and `redis_store` are the two that exist."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -21,7 +22,7 @@ class LockTimeout(StoreError):
 
 
 class Store(Protocol):
-    """Values by name, each with a lifetime. Safe for many threads and processes.
+    """Values by name, and sets of members by name, each with a lifetime. Safe for many threads and processes.
 
     Names that have the same text in braces belong together (`session:{abc}`, `tokens:{abc}`). Every method
     raises StoreError when the store fails.
@@ -35,6 +36,9 @@ class Store(Protocol):
         The adapter may try twice when a connection breaks, so it reports True for its own value.
         """
 
+    def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
+        """Write new values under names that nobody else can have, such as random ones."""
+
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         """Write over a value. False if there is none."""
 
@@ -43,6 +47,15 @@ class Store(Protocol):
 
     def delete(self, *names: str) -> int:
         """Delete values, and return how many there were. Works on a store that is full, if the store can."""
+
+    def add(self, name: str, member: str, seconds: int) -> None:
+        """Put a member into the set of this name, for this long. Makes the set if there is none."""
+
+    def members(self, name: str) -> list[str]:
+        """The members of a set whose time is not over."""
+
+    def remove(self, name: str, *members: str) -> None:
+        """Take members out of a set."""
 
     def lock(self, name: str, *, lease: float, patience: float) -> AbstractContextManager[None]:
         """Hold a lock. It expires after `lease` seconds, in case its holder has died.

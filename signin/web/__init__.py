@@ -9,6 +9,7 @@ from signin.oidc import (
     SIGN_IN,
     SIGN_UP,
     Cancelled,
+    InteractionRequired,
     PasswordForgotten,
     ResponseRefused,
 )
@@ -26,11 +27,19 @@ from .guards import (
     show_sign_in_page,
     sign_in_required,
 )
+from .my_sessions import end_my_other_sessions, end_my_session, my_sessions
 from .responses import go_to, local_path, page
-from .session import start_session, update_claims
-from .sign_out import end_session
+from .session import require_session_store, start_session
+from .sign_out import end_session, front_channel_sign_out
 from .user import current_user
-from .user_flows import PendingFlow, begin_unasked, begin_user_flow, hints_from, take_pending_flow
+from .user_flows import (
+    PendingFlow,
+    begin_interaction,
+    begin_unasked,
+    begin_user_flow,
+    hints_from,
+    take_pending_flow,
+)
 
 __all__ = [
     "EDIT_PROFILE",
@@ -42,6 +51,7 @@ __all__ = [
     "Cancelled",
     "CompletedFlow",
     "FlowLost",
+    "InteractionRequired",
     "PasswordForgotten",
     "PendingFlow",
     "ResponseRefused",
@@ -49,22 +59,27 @@ __all__ = [
     "SignInApp",
     "access_token",
     "ask_first",
+    "begin_interaction",
     "begin_unasked",
     "begin_user_flow",
     "call_api",
     "came_from_this_site",
     "current_user",
+    "end_my_other_sessions",
+    "end_my_session",
     "end_session",
+    "front_channel_sign_out",
     "go_to",
     "hints_from",
     "local_path",
+    "my_sessions",
     "page",
     "people_only",
+    "require_session_store",
     "role_required",
     "serve",
     "show_sign_in_page",
     "sign_in_required",
     "start_session",
     "take_pending_flow",
-    "update_claims",
 ]

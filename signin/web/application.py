@@ -38,7 +38,9 @@ class SignInApp(Flask):
         self.jinja_env.globals.update(
             provider_name=self.client.provider.name,
             has_page=self.view_functions.__contains__,
+            shows_operator_help=self.settings.shows_operator_help,
             has_api=bool(self.settings.endpoint),
+            sign_in_includes_sign_up=self.client.provider.sign_in_includes_sign_up,
             can_sign_up=self.offers(SIGN_UP),
             can_edit_profile=self.offers(EDIT_PROFILE),
             can_reset_password=self.offers(RESET_PASSWORD),
@@ -102,6 +104,7 @@ def _set_up_logging() -> None:
         log.addHandler(default_handler)
     for name in ("werkzeug", "urllib3.connectionpool"):
         logging.getLogger(name).addFilter(_without_query)
+    logging.getLogger("werkzeug").addFilter(_is_worth_a_line)
 
 
 def _without_query(line: logging.LogRecord) -> bool:
@@ -109,6 +112,14 @@ def _without_query(line: logging.LogRecord) -> bool:
     if isinstance(line.args, tuple):
         line.args = tuple(_cut_query(part) for part in line.args)
     return True
+
+
+def _is_worth_a_line(line: logging.LogRecord) -> bool:
+    """Whether the development server logs a request. Static files would bury what newcomers look for."""
+    if not isinstance(line.args, tuple) or len(line.args) < 2:
+        return True
+    asked, status = str(line.args[0]), str(line.args[1])
+    return not ("GET /static/" in asked and status in ("200", "304"))
 
 
 def _cut_query(part: Any) -> Any:

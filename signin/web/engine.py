@@ -42,7 +42,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Cookies:
-    """The names and attributes of the app's cookies. With https, `__Host-` pins them to this host."""
+    """The names and attributes of the app's cookies."""
 
     prefix: str
     secure: bool
@@ -99,7 +99,7 @@ def make_engine(settings: app_config.Settings, store: Store) -> Engine:
         client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
-        cookies=Cookies("__Host-signin_" if settings.https else "signin_", settings.https),
+        cookies=Cookies(settings.cookie_name_prefix, settings.https),
     )
     if settings.endpoint:
         parts.allow_api(settings.endpoint)

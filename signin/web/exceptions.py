@@ -37,6 +37,14 @@ class Misdirected(WebError):
     """The request names another host than the configured one."""
 
 
+class OtherPort(Misdirected):
+    """The app is reached on this machine, and on another port than REDIRECT_URI's."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"reached on port {port}")
+        self.port = port
+
+
 class CookiesTooLarge(WebError):
     """The request has more cookies than the app reads."""
 

@@ -107,7 +107,7 @@ def ask_first(view: View) -> View:
             parameters: dict[str, Any] = {"next": local_path(request.args.get("next"))}
             parameters |= checked_hints(request.args)
             uri = url_for(str(request.endpoint), **parameters)
-            return page("continue.html", uri=uri, is_sign_in=request.endpoint == "login")
+            return page("continue.html", uri=uri, is_sign_in=request.endpoint in ("login", "signup"))
         return view(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]

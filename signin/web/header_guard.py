@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 LARGEST_COOKIES = 16_000  # characters; our own cookies take up to about 9,000
 LARGEST_HEADER = 8_190  # characters of any other header, which may have come in several lines
-LOOKED_THROUGH = 64_000  # characters of a Cookie header in which our own cookies are looked for
-MOST_NAMES = 50  # cookies of ours that a response can remove
+LOOKED_THROUGH = 33_000  # characters in which our own cookies are looked for; nginx lets no more through
+MOST_NAMES = 20  # cookies of ours that a response can remove
+NEEDS_NO_HEADERS = ("static", "healthz")  # the page that refuses a request has a style sheet
+BLANKS = re.compile(r"[ \t]+")
 COOKIES_TOO_LARGE = "signin.cookies_too_large"
 HEADER_TOO_LARGE = "signin.header_too_large"
 
@@ -42,13 +44,14 @@ class HeaderGuard:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> object:
         cookies = environ.pop("HTTP_COOKIE", "")
-        for name in [name for name, value in environ.items() if _is_too_large(name, value)]:
+        large = [name for name in environ if _is_header(name) and len(environ[name]) > LARGEST_HEADER]
+        for name in large:
             environ[HEADER_TOO_LARGE] = name
             del environ[name]
         if len(cookies) > LARGEST_COOKIES:
             environ[COOKIES_TOO_LARGE] = self._look_through(cookies)
         elif cookies:
-            environ["HTTP_COOKIE"] = re.sub(r"[ \t]+", " ", cookies)
+            environ["HTTP_COOKIE"] = BLANKS.sub(" ", cookies)
         return self._wsgi_app(environ, start_response)
 
     def _look_through(self, cookies: str) -> TooManyCookies:
@@ -69,6 +72,8 @@ def add_header_guard(app: Flask, prefix: str) -> None:
 
     @app.before_request
     def refuse_large_headers() -> None:
+        if request.endpoint in NEEDS_NO_HEADERS:
+            return
         found: TooManyCookies | None = request.environ.get(COOKIES_TOO_LARGE)
         if found:
             for name in found.our_names:
@@ -81,9 +86,8 @@ def add_header_guard(app: Flask, prefix: str) -> None:
             raise HeaderTooLarge(f"{name} has more than {LARGEST_HEADER} characters")
 
 
-def _is_too_large(name: str, value: object) -> bool:
-    is_header = name.startswith("HTTP_") or name == "CONTENT_TYPE"
-    return is_header and len(str(value)) > LARGEST_HEADER
+def _is_header(name: str) -> bool:
+    return name.startswith("HTTP_") or name == "CONTENT_TYPE"
 
 
 def _clear_all_cookies(response: Response) -> Response:

@@ -9,13 +9,15 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, after_this_request, current_app, redirect, render_template, request
 
 from .engine import Engine, engine
-from .exceptions import Misdirected
+from .exceptions import Misdirected, OtherPort
 from .fetch_metadata import is_script
 from .words import NOTICES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+THIS_MACHINE = re.compile(r"(?i:localhost|127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})", re.ASCII)
+INSTEAD = "signin.security_headers"  # in the WSGI environment
 LONGEST_PATH = 2000  # characters of a path to return to; it travels in a cookie, and browsers limit those
 ALLOWED_IN_URLS = string.ascii_letters + string.digits + string.punctuation
 
@@ -80,7 +82,7 @@ def local_path(path: str | None) -> str:
     encoded = quote(path, safe=ALLOWED_IN_URLS, errors="replace")
     if len(encoded) > LONGEST_PATH:
         encoded = encoded.partition("?")[0]
-    not_pages = {"/login", "/logout", engine().settings.callback_path}
+    not_pages = {"/login", "/signup", "/logout", engine().settings.callback_path}
     if len(encoded) > LONGEST_PATH or urlsplit(encoded).path in not_pages:
         return "/"
     return encoded
@@ -117,10 +119,18 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
     def only_our_host() -> Response | None:
         if request.host.lower() == settings.host or request.endpoint == "healthz":
             return None
+        on_this_machine = THIS_MACHINE.fullmatch(request.host) if settings.on_this_machine else None
+        if on_this_machine and int(on_this_machine["port"]) != settings.port:
+            raise OtherPort(int(on_this_machine["port"]))
         return _redirect_to_our_host(settings.origin)
 
     static_files = f"{app.static_url_path}/"
     app.wsgi_app = SecurityHeaders(app.wsgi_app, static_files, security_headers(parts))  # type: ignore[method-assign, assignment]
+
+
+def replace_security_headers(headers: Mapping[str, str]) -> None:
+    """Answer this request with these security headers instead of the usual ones of the same name."""
+    request.environ[INSTEAD] = headers
 
 
 class SecurityHeaders:
@@ -140,6 +150,9 @@ class SecurityHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> object:
             added = self._for_files if is_static and int(status[:3]) < 400 else self._for_pages
+            instead = environ.get(INSTEAD)
+            if instead:
+                added = [(name, instead.get(name, value)) for name, value in added]
             return start_response(status, headers + added, exc_info)
 
         return self._wsgi_app(environ, start)  # type: ignore[arg-type]

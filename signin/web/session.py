@@ -2,15 +2,17 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn
+from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, printable
 from signin.sessions import StoreError
 
+from .browser_name import browser_name
 from .engine import Engine, engine
 from .user import forget_user
 
@@ -85,7 +87,7 @@ def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
 
     With `keep_other_apis`, the user keeps the access tokens for APIs that this sign-in was not for.
 
-    Raises SessionEnded if the user has signed out of that session meanwhile, and StoreError.
+    Raises SessionEnded if the user has signed out of that session meanwhile, or everywhere; and StoreError.
     """
     session = this_session()
     data = {
@@ -93,11 +95,19 @@ def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
         "user_id": completed.user_id,
         "account_id": completed.account_id,
         "started": int(time.time()),
+        "scopes": sorted(printable(scope) for scope in completed.granted_scopes),
+        "browser": browser_name(request.user_agent.string),
     }
     token_cache = completed.token_cache
     if keep_other_apis and session.get("account_id") == completed.account_id:
         token_cache = engine().client.add_other_apis(token_cache, engine().records.tokens(session.sid))
-    session_id = engine().records.start(data, token_cache, presented=session.sid)
+    session_id = engine().records.start(
+        data,
+        token_cache,
+        presented=session.sid,
+        indexes=indexes_of(completed.user_id, completed.claims),
+        began=completed.began,
+    )
     session.clear()
     session.update(data)
     session.sid, session.started = session_id, True
@@ -105,30 +115,20 @@ def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
     log.info("signed in: user=%r", completed.user_id)
 
 
-def update_claims(claims: dict[str, Any]) -> None:
-    """Update the user's details with edited ones. Roles and groups stay as they are."""
-    session = this_session()
-    session["claims"] = session["claims"] | _details(claims)
-    session["details_edited"] = True
-    forget_user()
-
-
 def renew_claims(refreshed: dict[str, Any]) -> None:
     """Take over what a refreshed ID token says about the user. Raises StoreError.
 
-    What the user may do is what the new token says, so a role that was taken away is gone. Details are taken
-    over too, unless the user has edited them in this session: Azure AD B2C's refreshed tokens can repeat what
-    was true at the sign-in (Microsoft Learn, "OpenID Connect in Azure AD B2C"), which would undo the edit.
+    What the user may do is what the new token says: a role that was taken away is gone. Details are renewed
+    too. Azure AD B2C may repeat those of the sign-in that the refresh token comes from (Microsoft Learn,
+    "OpenID Connect in Azure AD B2C"). That undoes no edit, because a profile edit leads to a new sign-in.
     """
     session = this_session()
     # Another request may have changed the session while this one waited for the token.
     data = engine().records.read(session.sid)
     if data is None:
         return
-    details = {} if data.get("details_edited") else _details(refreshed)
-    permissions = {name: value for name, value in refreshed.items() if _is_permission(name)}
     kept = {name: value for name, value in data["claims"].items() if not _is_permission(name)}
-    claims = kept | details | permissions
+    claims = kept | {name: value for name, value in refreshed.items() if name not in PROTOCOL_CLAIMS}
     if claims == data["claims"]:
         return
     data["claims"] = claims
@@ -139,16 +139,26 @@ def renew_claims(refreshed: dict[str, Any]) -> None:
     forget_user()
 
 
-def _details(claims: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in claims.items()
-        if name not in PROTOCOL_CLAIMS and not _is_permission(name)
-    }
-
-
 def _is_permission(claim: str) -> bool:
     return claim in AUTHORIZATION_CLAIMS or claim == engine().settings.roles_claim
+
+
+def user_index(user_id: str) -> str:
+    """By which all sessions of a user are found."""
+    return f"user {user_id}"
+
+
+def provider_session_index(issuer: str, sid: str) -> str:
+    """By which the sessions that one session at the provider has led to are found."""
+    return f"sid {issuer} {sid}"
+
+
+def indexes_of(user_id: str, claims: Mapping[str, Any]) -> list[str]:
+    """By which a session of this user, with these claims, is found."""
+    indexes, sid = [user_index(user_id)], claims.get("sid")
+    if engine().client.provider.has_front_channel_logout and isinstance(sid, str):
+        indexes.append(provider_session_index(claims["iss"], sid))
+    return indexes
 
 
 def require_session_store() -> None:

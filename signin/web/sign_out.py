@@ -9,12 +9,14 @@ from signin.sessions import StoreError
 
 from .engine import engine
 from .errors import log_failure
-from .responses import go_to
-from .session import this_session
+from .responses import go_to, replace_security_headers
+from .session import indexes_of, provider_session_index, this_session
 from .user import current_user, forget_user
-from .user_flows import forget_pending_flows
+from .user_flows import forget_interaction, forget_pending_flows
 
 log = logging.getLogger(__name__)
+
+LONGEST_SID = 500  # characters of `iss` and `sid` together
 
 
 def end_session() -> Response:
@@ -24,19 +26,46 @@ def end_session() -> Response:
     """
     user_id, claims, session_id = current_user.id, current_user.claims, this_session().sid
     id_token_source = _token_cache(session_id) if current_user else ""
-    record_deleted = _delete_session_records()
+    indexes = indexes_of(user_id, claims) if current_user else []
+    record_deleted = _delete_session_records(indexes)
     session = this_session()
     session.clear()
     session.ended = True
     forget_user()
     forget_pending_flows()
-    log.info("signed out: user=%r", user_id)
+    forget_interaction()
+    if user_id:  # unknown when nobody was signed in, or the store did not answer
+        log.info("signed out: user=%r", user_id)
     try:
         uri = engine().client.sign_out_uri(id_token_source, claims, engine().settings.origin + "/")
     except OidcError as error:
         log_failure(error)
         return go_to("/", notice="signed_out_here" if record_deleted else "signed_out_record_left")
     return go_to(uri or "/", notice="signed_out" if record_deleted else "signed_out_record_left")
+
+
+def front_channel_sign_out() -> Response:
+    """End the sessions that the provider names in `sid`, without any cookie of the browser.
+
+    Source: OpenID Connect Front-Channel Logout 1.0 section 2. The answer is always the same, so it tells
+    nobody whether there was a session. A `sid` that no session has leaves nothing in the store: a sign-in
+    that is under way at this very moment goes on.
+    """
+    issuers, sids = request.args.getlist("iss"), request.args.getlist("sid")
+    if len(issuers) == len(sids) == 1 and len(issuers[0] + sids[0]) <= LONGEST_SID:
+        index = provider_session_index(issuers[0], sids[0])
+        ended = engine().records.find(index)
+        if ended:
+            engine().records.sign_out_all(index)
+            log.info("signed out by the provider: user=%r", ended[0].data["user_id"])
+    frame_ancestors = " ".join(engine().client.provider.page_origins)
+    replace_security_headers(
+        {
+            "Content-Security-Policy": f"default-src 'none'; frame-ancestors {frame_ancestors}",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+    )
+    return Response("Signed out.\n", mimetype="text/plain")
 
 
 def _token_cache(session_id: str) -> str:
@@ -47,9 +76,9 @@ def _token_cache(session_id: str) -> str:
         return ""
 
 
-def _delete_session_records() -> bool:
+def _delete_session_records(indexes: list[str]) -> bool:
     try:
-        engine().records.sign_out(request.cookies.getlist(engine().cookies.session))
+        engine().records.sign_out(request.cookies.getlist(engine().cookies.session), indexes)
     except StoreError as error:
         log.error("session store: the session could not be deleted at sign-out: %s", error)
         return False

@@ -4,11 +4,20 @@ import json
 import sys
 from typing import NoReturn
 
+import click
+from werkzeug.serving import is_running_from_reloader
+
 import app_config
 from signin.oidc import CredentialUnusable
 from signin.sessions import StoreUnusable, open_store
 
 from .engine import Engine, make_engine
+from .words import port_advice
+
+NEXT_STEPS = """\
+  To add a page: write a route in app.py and a template in templates/.
+  @sign_in_required, below @app.get, lets signed-in users see it and lets others sign in first.
+"""
 
 _gunicorn_has_read_its_config = False
 
@@ -19,6 +28,9 @@ def prepare() -> Engine:
         settings = app_config.load()
     except app_config.ConfigError as error:
         _stop("settings", str(error))
+    for name, meant in app_config.misspelt_here().items():
+        _warn(f"{name} is not a setting of this app, and has no effect. Did you mean {meant}?")
+    _guide(settings)
     try:
         store = open_store(settings.redis_url, settings.session_dir)
     except StoreUnusable as error:
@@ -27,6 +39,24 @@ def prepare() -> Engine:
         return make_engine(settings, store)
     except CredentialUnusable as error:
         _stop("credential", f"The credential cannot be used: {error}")
+
+
+def _guide(settings: app_config.Settings) -> None:
+    """For `flask run`: what to edit next, and whether its port is another than REDIRECT_URI's."""
+    command = click.get_current_context(silent=True)
+    if not command or command.info_name != "run" or is_running_from_reloader():
+        return
+    print(NEXT_STEPS, file=sys.stderr)
+    port = command.params.get("port")
+    if port and port != settings.port and settings.on_this_machine:
+        _warn(
+            f"flask run listens on port {port}, and REDIRECT_URI says {settings.port}. "
+            f"{port_advice(settings, port)}"
+        )
+
+
+def _warn(message: str) -> None:
+    print(f"Warning: {message}", file=sys.stderr)
 
 
 def note_gunicorn_config() -> None:

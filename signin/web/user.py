@@ -1,13 +1,14 @@
 """`current_user`: who is signed in, in views and templates."""
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
 from flask import g, session
 from werkzeug.local import LocalProxy
 
-from signin.oidc import described, display_name, email
+from signin.oidc import DescribedClaim, described, display_name, email, identity_provider
 
 from .engine import engine
 
@@ -48,8 +49,23 @@ class User:
         return frozenset(name.strip() for name in names if isinstance(name, str) and name.strip())
 
     @property
-    def described_claims(self) -> list[tuple[str, str, str]]:
-        """Name, value and meaning of each claim."""
+    def signed_in_since(self) -> datetime:
+        return datetime.fromtimestamp(self.signed_in_at, timezone.utc)
+
+    @property
+    def identity_provider(self) -> str:
+        """Where the account is kept, in plain words. Empty when it is kept at the sign-in service itself."""
+        return identity_provider(self.claims)
+
+    @property
+    def granted_scopes(self) -> list[str]:
+        """The web API's scopes that were granted at the sign-in."""
+        scopes: list[str] = session.get("scopes", [])
+        return scopes
+
+    @property
+    def described_claims(self) -> list[DescribedClaim]:
+        """Each claim with its meaning."""
         return described(self.claims)
 
 

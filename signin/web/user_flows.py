@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Response, request
 
-from signin.oidc import SIGN_IN, InteractionRequired, checked_hints
+from signin.oidc import SIGN_IN, SIGN_UP, InteractionRequired, checked_hints
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
@@ -61,7 +61,7 @@ def begin_user_flow(
     require_session_store()
     hints, adds_scopes = dict(hints or {}), scopes is not None
     if scopes is None:
-        scopes = engine().settings.scope if user_flow == SIGN_IN else ()
+        scopes = engine().settings.scope if user_flow in (SIGN_IN, SIGN_UP) else ()
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
@@ -86,7 +86,7 @@ def begin_interaction(error: InteractionRequired, next_path: str, notice: str = 
     again and again.
     """
     tries = _tries_so_far()
-    reason = hashlib.sha256(f"{error.claims} {error.scopes}".encode()).hexdigest()[:16]
+    reason = hashlib.sha256((error.claims or " ".join(error.scopes)).encode()).hexdigest()[:16]
     cookies = engine().cookies
     if request.cookies.get(cookies.interaction) == reason:
         forget_cookie(cookies.interaction)

@@ -5,6 +5,7 @@ Each failure has words for the user, and words for the operator: the people who 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from app_config import Settings
 from signin import oidc
@@ -19,13 +20,21 @@ class Notice:
 
     text: str
     good: bool = True
+    offers_sessions: bool = False  # whether a link to the user's sessions follows
 
 
 NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
-    "password_changed": Notice("Your password has been changed, and you are signed in."),
+    "password_changed": Notice(
+        "Your password has been changed, and you are signed in. Does somebody else know the old one?",
+        offers_sessions=True,
+    ),
+    "welcome": Notice("Your account has been created, and you are signed in."),
+    "session_ended": Notice("That session has ended."),
+    "session_gone": Notice("That session had ended already.", good=False),
+    "other_sessions_ended": Notice("All your other sessions have ended."),
     "task_added": Notice("The task has been added."),
     "form_not_sent": Notice(
         "You are signed in. Your form was not sent, because your sign-in had ended. Please send it again.",
@@ -52,7 +61,8 @@ ASK_THE_SITE = "You cannot fix this. Please tell the people who run this site th
 class Words:
     """What to say about a failure.
 
-    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help.
+    `status` is the HTTP status of the page. `sign_in_again` says whether signing in again can help, and
+    `other_account` whether that has to be with another account.
     """
 
     status: int = 502
@@ -60,6 +70,7 @@ class Words:
     advice: str = TRY_AGAIN
     operator: str = ""
     sign_in_again: bool = True
+    other_account: bool = False
 
 
 _NOT_SET_UP = Words(
@@ -102,6 +113,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This account cannot sign in here",
         "Sign in with another account, or ask the people who run this site for access.",
         "The code says why the provider refuses this account.",
+        other_account=True,
+    ),
+    oidc.TenantNotAllowed: Words(
+        403,
+        "This account cannot sign in here",
+        "Sign in with another account, or ask the people who run this site for access.",
+        "ALLOWED_TENANTS does not list the account's tenant. The log names the tenant.",
+        other_account=True,
     ),
     oidc.ProviderUnavailable: Words(
         503,
@@ -181,6 +200,7 @@ WORDS: Mapping[type[Exception], Words] = {
         operator="REDIRECT_URI names the app's host. A proxy in front must pass on the browser's Host.",
         sign_in_again=False,
     ),
+    exceptions.OtherPort: Words(421, "This site is on another port", sign_in_again=False),
     exceptions.NotAVisit: Words(
         400,
         "Open this address in a browser window",
@@ -335,6 +355,13 @@ OAUTH_ERRORS = {
 CODES = B2C_CODES | ENTRA_CODES
 
 
+def port_advice(settings: Settings, port: int) -> str:
+    """What to do when the app is reached on another port than REDIRECT_URI's."""
+    uri = urlsplit(settings.redirect_uri)
+    changed = uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+    return f"Set and register REDIRECT_URI={changed}, or serve the app on port {settings.port}."
+
+
 def words_for(error: Exception, settings: Settings) -> Words:
     """The words for `error` in an app with these settings."""
     words = next(WORDS[kind] for kind in type(error).__mro__ if kind in WORDS)
@@ -347,6 +374,8 @@ def words_for(error: Exception, settings: Settings) -> Words:
         words = replace(words, advice=f"The other account's password has been changed. {words.advice}")
     if isinstance(error, exceptions.Misdirected):
         words = replace(words, advice=f"Please go to {settings.origin}/")
+    if isinstance(error, exceptions.OtherPort):
+        words = replace(words, operator=port_advice(settings, error.port))
     scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
     return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
 

@@ -6,10 +6,9 @@ import pytest
 import requests
 
 from tests.app.test_cookies import send_cookie
-from tests.helpers.app import RunningApp
+from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import Browser, Document, send_lines, set_cookies
 from tests.helpers.processes import Redis
-from tests.helpers.stores import Instances, RedisKeys
 
 BRIEF = (
     0.2  # seconds of CPU for a request, with the test's own; 16 kB of blanks would take more than a second
@@ -52,17 +51,15 @@ def test_many_lines_of_one_header_count_as_one_header(shared_app: RunningApp) ->
 
 
 def test_a_sign_out_with_hundreds_of_session_cookies_asks_the_store_a_few_times(
-    instances: Instances, redis_server: Redis
+    serve_app: ServeApp, redis_server: Redis
 ) -> None:
-    if not isinstance(instances.store, RedisKeys):
-        pytest.skip("Redis counts its commands")
+    app, client = serve_app(REDIS_URL=redis_server.url), redis_server.client
     cookies = "; ".join(f"signin_session={number:043}" for number in range(260))
-    client = redis_server.client
     before = client.info("stats")["total_commands_processed"]
 
     answer = requests.post(
-        f"{instances.first.url}/logout",
-        headers={"Cookie": cookies, "Origin": instances.first.url},
+        f"{app.url}/logout",
+        headers={"Cookie": cookies, "Origin": app.url},
         allow_redirects=False,
         timeout=10,
     )
@@ -112,3 +109,10 @@ def test_a_cookie_of_ours_that_comes_thousands_of_times_is_removed_once(shared_a
 
     assert status == 431
     assert headers["Set-Cookie"].startswith("signin_notice=;")
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/healthz"])
+def test_what_needs_no_header_is_served_whatever_they_are(shared_app: RunningApp, path: str) -> None:
+    status, _, _ = send_cookie(shared_app, path, "sibling=" + "x" * 20_000)
+
+    assert status == 200

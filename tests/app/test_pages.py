@@ -108,7 +108,7 @@ def test_a_page_that_the_settings_do_not_provide_is_not_linked(serve_app: ServeA
         after = {link["href"] for link in Page(browser.sign_in().page.text).all("a")}
 
     assert before == {"#main", "/", "/login"}
-    assert after == {"#main", "/", "/token_details"}
+    assert after == {"#main", "/", "/token_details", "/sessions"}
 
 
 def test_a_stranger_who_needs_to_sign_in_is_offered_that_and_the_page_afterwards(browser: Browser) -> None:

@@ -115,9 +115,8 @@ def test_a_profile_edit_brings_no_role(attribute_app: RunningApp, tenant: Tenant
     with Browser(attribute_app.url, tenant) as visitor:
         visitor.sign_in()
         callback = visitor.edited_profile_url("Ada King")
-        give(tenant, **{claim: "admin"})
+        tenant.misbehave(id_token={"set": {claim: "admin"}, "times": 1})
         visitor.get(callback)
-        tenant.recover()
 
         assert visitor.get("/roles").json() == []
         assert visitor.get("/admin/users").status_code == 403
@@ -161,14 +160,10 @@ def test_a_changed_name_comes_with_the_next_refreshed_token(visitor: Browser, te
     assert visitor.signed_in_as() == "Ada King"
 
 
-def test_a_refreshed_token_with_the_name_of_the_sign_in_does_not_undo_an_edit(
-    visitor: Browser, tenant: Tenant
-) -> None:
+def test_a_refreshed_token_does_not_undo_an_edit(visitor: Browser, tenant: Tenant) -> None:
     tenant.option(access_token_lifetime=300)
     visitor.sign_in()
-    give(tenant, name="Ada King")
     visitor.get(visitor.edited_profile_url("Ada King"))
-    give(tenant, name="Ada Lovelace", roles=["admin"])
     visitor.get("/call_downstream_api")
 
-    assert visitor.get("/roles").json() == ["admin"]
+    assert visitor.signed_in_as() == "Ada King"

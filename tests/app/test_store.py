@@ -77,7 +77,7 @@ DAMAGE: dict[str, Damage] = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_session_record_means_signed_out(instances: Instances, user: User, damage: Damage) -> None:
-    name, _ = user.records
+    name, *_ = user.records
     instances.store.put(name, damage(name, instances.store.get(name)))
     home, details = user.get("/"), user.get("/token_details")
 
@@ -89,7 +89,7 @@ def test_a_damaged_session_record_means_signed_out(instances: Instances, user: U
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_tokens_mean_signing_in_again(instances: Instances, user: User, damage: Damage) -> None:
-    _, name = user.records
+    _, name, _ = user.records
     instances.store.put(name, damage(name, instances.store.get(name)))
     page = user.get("/call_downstream_api", follow=False)
 

@@ -19,7 +19,7 @@ def test_the_first_tab_stop_skips_to_the_content(someone: SitDown, signed_in_sta
     person.page.keyboard.press("Enter")
     person.page.keyboard.press("Tab")
 
-    assert focused(person) == "Call a downstream API"
+    assert focused(person) == "Edit profile"
 
 
 def test_the_focus_can_be_seen_at_every_stop(someone: SitDown, signed_in_state: StateOf) -> None:

@@ -30,7 +30,7 @@ def test_a_person_signs_in(visitor: Person, email: str) -> None:
 
 def test_a_new_person_signs_up_with_a_code_from_the_mailbox(person: Person) -> None:
     address = "katherine@example.com"
-    person.go("/").click("Sign in").press("createAccount")
+    person.go("/").click("Sign in or sign up").press("createAccount")
     person.fill(email=address).press("sendCode")
     person.fill(code=person.code(address)).press("verifyCode")
     person.fill(newPassword=PASSWORD, reenterPassword=PASSWORD, displayName="Katherine Johnson")
@@ -54,7 +54,7 @@ def test_an_edited_name_shows_at_once(person: Person, email: str) -> None:
 
 
 def test_a_forgotten_password_is_reset_and_the_new_one_signs_in(person: Person, email: str) -> None:
-    person.go("/").click("Sign in").press("forgotPassword")
+    person.go("/").click("Sign in or sign up").press("forgotPassword")
     person.fill(email=email).press("sendCode")
     person.fill(code=person.code(email)).press("verifyCode")
     person.fill(newPassword="Another-horse-8", reenterPassword="Another-horse-8").press("continue")
@@ -67,7 +67,7 @@ def test_a_forgotten_password_is_reset_and_the_new_one_signs_in(person: Person, 
 def test_a_person_signs_out_of_app_and_tenant(visitor: Person, email: str) -> None:
     visitor.sign_in(email).click("Sign out")
     assert visitor.notice == "You are signed out."
-    visitor.click("Sign in")
+    visitor.click("Sign in or sign up")
 
     expect(visitor.page.locator("#password")).to_be_visible()
 
@@ -100,7 +100,7 @@ def test_a_notice_is_shown_once(person: Person, email: str) -> None:
 
 def test_the_keyboard_is_enough_to_sign_in(person: Person, email: str) -> None:
     person.go("/")
-    tab_to(person, "Sign in")
+    tab_to(person, "Sign in or sign up")
     person.page.keyboard.press("Enter")
     expect(person.page.locator("#email")).to_be_focused()
     person.page.keyboard.type(email)

@@ -49,7 +49,11 @@ def site(
     port, plain_port, *ports = (free_port() for _ in range(4))
     redirect_uri = f"https://localhost:{port}/getAToken"
     register_redirect_uri(running_tenant, redirect_uri)
-    settings = running_tenant.settings | {"REDIRECT_URI": redirect_uri, "REDIS_URL": redis_server.url}
+    settings = running_tenant.settings | {
+        "REDIRECT_URI": redirect_uri,
+        "REDIS_URL": redis_server.url,
+        "COOKIE_PREFIX": "signin",
+    }
     text = site_here(
         {
             r"/etc/ssl/certs/app\.example\.com\.pem": str(folder / "site.pem"),

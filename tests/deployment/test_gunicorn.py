@@ -53,7 +53,10 @@ def settings(
     """The settings of an app on a port of its own, with its store."""
     redirect_uri = f"http://localhost:{free_port()}/getAToken"
     register_redirect_uri(running_tenant, redirect_uri)
-    settings: dict[str, str] = running_tenant.settings | {"REDIRECT_URI": redirect_uri}
+    settings: dict[str, str] = running_tenant.settings | {
+        "REDIRECT_URI": redirect_uri,
+        "COOKIE_PREFIX": "signin",
+    }
     if request.param == "redis":
         return settings | {"REDIS_URL": request.getfixturevalue("redis_server").url}
     return settings | {"SESSION_DIR": str(tmp_path_factory.mktemp("workers") / "sessions")}

@@ -81,6 +81,7 @@ def serve(tenant: LocalTenant, folder: Path, settings: dict[str, str]) -> Runnin
     environ: dict[str, str] = tenant.settings | {
         "REDIRECT_URI": f"http://localhost:{port}/getAToken",
         "SESSION_DIR": str(folder),
+        "COOKIE_PREFIX": "signin",  # which by default has the port in it
     }
     environ |= settings
     register_redirect_uri(tenant, environ["REDIRECT_URI"])

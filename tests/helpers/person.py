@@ -97,7 +97,7 @@ class Person:
 
     def sign_in(self, email: str, password: str = PASSWORD) -> "Person":
         """Sign in from the home page."""
-        return self.go("/").click("Sign in").fill(email=email, password=password).press("next")
+        return self.go("/").click("Sign in or sign up").fill(email=email, password=password).press("next")
 
     def code(self, email: str) -> str:
         """The verification code on the tenant's mailbox page, read in a tab of its own."""

@@ -93,7 +93,7 @@ class RedisKeys:
         self.settings = {"REDIS_URL": server.url}
 
     def names(self) -> set[str]:
-        return {name.decode() for name in self.client.scan_iter("*", count=10_000)}
+        return {name.decode() for name in self.client.scan_iter("*", count=10_000, _type="STRING")}
 
     def get(self, name: str) -> bytes:
         value = self.client.get(name)

@@ -1,8 +1,10 @@
 """What a user is called, and how claims are shown."""
 
+from datetime import datetime, timezone
+
 import pytest
 
-from signin.oidc import described, display_name, email
+from signin.oidc import described, display_name, email, identity_provider
 
 GUID = "44444444-4444-4444-4444-444444444444"
 
@@ -47,7 +49,6 @@ def test_email(claims: dict[str, object], expected: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
     [
-        ("exp", 0, "1970-01-01 00:00:00 UTC"),
         ("exp", 10**30, "1" + "0" * 30),
         ("roles", ["admin", "editor"], "admin, editor"),
         ("roles", [], ""),
@@ -56,6 +57,32 @@ def test_email(claims: dict[str, object], expected: str) -> None:
     ],
 )
 def test_claim_as_text(name: str, value: object, shown: str) -> None:
-    [(_, text, meaning)] = described({name: value})
-    assert text == shown
-    assert meaning
+    [claim] = described({name: value})
+    assert claim.value == shown
+    assert claim.meaning
+    assert claim.time is None
+
+
+def test_claim_as_time() -> None:
+    [claim] = described({"exp": 0})
+    assert claim.time == datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("idp", "expected"),
+    [
+        (None, ""),
+        ("", ""),
+        ("localAccountAuthentication", ""),
+        ({"a": 1}, ""),
+        ("google.com", "Google"),
+        ("https://appleid.apple.com", "Apple"),
+        ("live.com", "Microsoft (personal account)"),
+        (f"https://sts.windows.net/{GUID}/", "Microsoft (work or school account)"),
+        ("https://login.contoso.com/saml", "login.contoso.com"),
+        ("notgoogle.com", "notgoogle.com"),
+        ("https://[half", "https://[half"),
+    ],
+)
+def test_identity_provider_in_plain_words(idp: object, expected: str) -> None:
+    assert identity_provider({"idp": idp}) == expected

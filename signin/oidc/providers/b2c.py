@@ -71,6 +71,7 @@ class AzureADB2C(Provider):
     error_codes = B2C_ERRORS
     error_code_form = re.compile(r"(AADB2C\d{5}): ")
     requires_nbf = True
+    sign_in_includes_sign_up = True
     requires_end_session_endpoint = True
 
     def __init__(

@@ -58,7 +58,10 @@ class Provider:
     decisive_errors: frozenset[str] = frozenset()  # OAuth errors that say more than the code does
     requires_nbf = False
     requires_end_session_endpoint = False
+    backdating = 0  # seconds by which the `iat` of ID tokens lies in the past
     has_userinfo = False  # whether to ask the userinfo endpoint for a name that the ID token lacks
+    has_front_channel_logout = False  # OpenID Connect Front-Channel Logout 1.0, with `iss` and `sid`
+    sign_in_includes_sign_up = False  # whether SIGN_IN is for new users too
     client_capabilities: tuple[str, ...] = ()  # for MSAL; "CP1": the app handles claims challenges
 
     def __init__(self, authority_url: str, insecure_origin: str | None = None):
@@ -91,12 +94,15 @@ class Provider:
         return frozenset({self.host})
 
     @property
+    def page_origins(self) -> tuple[str, ...]:
+        """Where the provider's own pages are."""
+        origin = f"https://{self.host}"
+        return (origin, self.insecure_origin) if self.insecure_origin else (origin,)
+
+    @property
     def browser_origins(self) -> tuple[str, ...]:
         """Where the provider may send a browser on from a form of ours (CSP `form-action` sources)."""
-        origins = [f"https://{self.host}"]
-        if self.insecure_origin:
-            origins.append(self.insecure_origin)
-        return tuple(origins)
+        return self.page_origins
 
     # Who issues tokens
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import AccessBlocked, SetupFault, WrongTenant
+from ..errors import SetupFault, TenantNotAllowed, WrongTenant
 from .base import GUID
 from .microsoft import Microsoft, tenant_id
 
@@ -108,7 +108,7 @@ class EntraIDManyTenants(_Entra):
     def check_claims(self, claims: Mapping[str, Any], metadata_issuer: str, user_flow: str) -> None:
         super().check_claims(claims, metadata_issuer, user_flow)
         if not self._is_allowed(tenant_id(claims).lower()):
-            raise AccessBlocked(f"tenant {claims['tid']} is not allowed")
+            raise TenantNotAllowed(f"tenant {claims['tid']} is not allowed")
 
     def _is_allowed(self, tenant: str) -> bool:
         if tenant in self._allowed:

@@ -72,7 +72,6 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS7000218": SetupFault,  # no credential
         "AADSTS7000222": SetupFault,  # client secret expired
         "AADSTS9001023": SetupFault,  # grant not allowed on /common
-        "AADSTS9002313": SetupFault,  # malformed request
     }
 )
 
@@ -92,7 +91,10 @@ class Microsoft(Provider):
         }
     )
     requires_nbf = True
+    has_front_channel_logout = True
     requires_end_session_endpoint = True
+    # "ID tokens in the Microsoft identity platform": its samples have 65 minutes from iat to exp.
+    backdating = 300
 
     def tenant_of(self, issuer: str) -> str | None:
         """The tenant id that an issuer of this kind names, in lower case."""

@@ -12,6 +12,7 @@ class OpenIDConnect(Provider):
     """The provider with this `issuer`, written exactly as it writes it itself. Raises ValueError."""
 
     has_userinfo = True
+    has_front_channel_logout = True
 
     def __init__(self, issuer: str, insecure_origin: str | None = None):
         super().__init__(issuer, insecure_origin)

@@ -1,0 +1,43 @@
+"""Access tokens as the web APIs check them."""
+
+import base64
+import json
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from ..authorities.microsoft import API_CONTEXT
+from ..state import TenantState
+
+
+def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any] | None:
+    """The claims of an access token for the API with this client ID. None for any other token."""
+    registry = jwt.JWTClaimsRegistry(
+        now=lambda: int(tenant.clock.now()),
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        sub={"essential": True},
+    )
+    try:
+        claims = tenant.keys.verify(token)
+        registry.validate(claims)
+    except (JoseError, ValueError):
+        return None
+    return claims if tenant.authority.is_issuer_of(claims) else None
+
+
+def insufficient_claims(tenant: TenantState, claims: dict[str, Any]) -> str:
+    """The challenge for a token without the authentication context that the API wants. "" if it has it.
+
+    Source: Microsoft Learn, "Claims challenges, claims requests, and client capabilities".
+    """
+    if not tenant.options.api_challenge or API_CONTEXT in claims.get("acrs", []):
+        return ""
+    wanted = {"access_token": {"acrs": {"essential": True, "value": API_CONTEXT}}}
+    encoded = base64.b64encode(json.dumps(wanted).encode()).decode()
+    authorization_uri = f"{tenant.authority.origins.pages}/common/oauth2/v2.0/authorize"
+    return (
+        f'Bearer realm="", authorization_uri="{authorization_uri}", error="insufficient_claims", '
+        f'claims="{encoded}"'
+    )
