@@ -34,6 +34,7 @@ from signin.web import (
     end_my_other_sessions,
     end_my_session,
     end_session,
+    forget_interaction,
     front_channel_sign_out,
     go_to,
     hints_from,
@@ -42,7 +43,9 @@ from signin.web import (
     page,
     people_only,
     require_session_store,
+    save_profile,
     serve,
+    show_profile,
     show_sign_in_page,
     sign_in_required,
     start_session,
@@ -129,6 +132,7 @@ def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnV
 
 def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     """The user pressed Cancel at the sign-in service."""
+    forget_interaction()
     # A page that requires sign-in would send the user straight back to the sign-in service.
     next_path = "/" if pending.user_flow == SIGN_IN or not current_user else pending.next_path
     return go_to(next_path, notice="cancelled")
@@ -147,6 +151,18 @@ if app.offers(EDIT_PROFILE):
         """Begin the profile editing user flow."""
         next_path = local_path(request.args.get("next"))
         return begin_user_flow(EDIT_PROFILE, next_path, hints=hints_from(request.args))
+
+elif settings.profile_scope:
+
+    @app.route("/edit_profile", methods=["GET", "POST"])
+    @sign_in_required(scopes=settings.profile_scope)
+    @people_only
+    def edit_profile() -> ResponseReturnValue:
+        """Let the user change the profile in Microsoft Graph."""
+        next_path = local_path(request.args.get("next"))
+        if request.method == "POST" and came_from_this_site():
+            return save_profile(next_path)
+        return show_profile(next_path, sent_from_elsewhere=request.method == "POST")
 
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:

@@ -256,6 +256,16 @@ class Settings:
         _matching(r"[!-~]+"), "the name of a claim: roles, or extension_Roles in Azure AD B2C", "roles"
     )
 
+    # Profile editing through Microsoft Graph.
+    profile_scope: tuple[str, ...] = _setting(
+        _scopes, "the Microsoft Graph permission to edit one's own profile: User.ReadWrite", ()
+    )
+    graph_url: str = _setting(
+        _endpoint,
+        "the https URL of Microsoft Graph, with its version: https://graph.microsoft.com/v1.0",
+        "https://graph.microsoft.com/v1.0",
+    )
+
     # Sessions.
     secret_key: str = _setting(
         _secret_key,
@@ -409,6 +419,8 @@ def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
         faults.append("Two user-flow settings have the same value. Each needs a different flow")
     if "AUTHORITY_KIND" in given and chosen != ["AUTHORITY"]:
         faults.append("AUTHORITY_KIND belongs to AUTHORITY")
+    if "PROFILE_SCOPE" in given and chosen != ["AUTHORITY"]:
+        faults.append("PROFILE_SCOPE belongs to AUTHORITY: only Entra ID and External ID have it")
     return faults + _tenant_faults(given, values)
 
 

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import parse_qsl, urlsplit
@@ -26,10 +27,12 @@ from signin.sessions import StoreError
 from signin.web.engine import Engine, without_query
 from signin.web.words import port_advice, words_for
 
+CERTIFICATE_WARNING_DAYS = 30
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `advice` says what to do when `ok` is false."""
+    """One line of the report. `advice` says what to do when `ok` is false, or soon when it is true."""
 
     what: str
     ok: bool
@@ -43,6 +46,10 @@ class CheckFailed(Exception):
     def __init__(self, detail: str, advice: str) -> None:
         super().__init__(detail)
         self.advice = advice
+
+
+class CheckWarned(CheckFailed):
+    """A check has found what is no fault yet."""
 
 
 def add_commands(app: Flask) -> None:
@@ -72,7 +79,8 @@ def _summary(checks: int, failed: int) -> str:
 
 
 def _print(finding: Finding) -> None:
-    click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+    verdict = ("WARN" if finding.advice else "ok  ") if finding.ok else "FAIL"
+    click.echo(f"{verdict}  {finding.what}: {finding.detail}")
     if finding.advice:
         click.echo(f"      {finding.advice}")
 
@@ -88,19 +96,31 @@ def _findings(parts: Engine) -> Iterator[Finding]:
     yield _finding(parts, "redirect URI", partial(_redirect_uri, parts))
     if parts.settings.on_this_machine:
         yield _finding(parts, "port", partial(_port, parts.settings))
-    names = {flow: parts.client.provider.user_flow_name(flow) for flow in _sign_in_first(parts)}
-    metadata = {}
-    for user_flow, name in names.items():
-        metadata[user_flow] = _finding(parts, f"user flow {name}", partial(_metadata, parts, user_flow))
-        yield metadata[user_flow]
-    for user_flow, name in names.items():
-        if metadata[user_flow].ok:
-            yield _finding(parts, f"sign-in request to {name}", partial(_request, parts, user_flow))
-    if metadata[SIGN_IN].ok:
+    provider = parts.client.provider
+    has_metadata: dict[str, bool] = {}  # by URL, which user flows can share
+    for user_flow in _sign_in_first(parts):
+        url = provider.metadata_url(user_flow)
+        if url not in has_metadata:
+            what = f"user flow {provider.user_flow_name(user_flow)}"
+            finding = _finding(
+                parts,
+                what if provider.has_user_flows else "provider metadata",
+                partial(_metadata, parts, user_flow),
+            )
+            has_metadata[url] = finding.ok
+            yield finding
+    for user_flow in _sign_in_first(parts):
+        if has_metadata[provider.metadata_url(user_flow)]:
+            name = provider.user_flow_name(user_flow)
+            what = f"sign-in request to {name}" if provider.has_user_flows else f"{name} request"
+            yield _finding(parts, what, partial(_request, parts, user_flow))
+    if has_metadata[provider.metadata_url(SIGN_IN)]:
         yield _finding(parts, "clock", partial(_clock, parts))
         yield _finding(parts, "client credential", partial(_credential, parts))
     else:
-        yield Finding("clock and client credential", False, "not checked: they need the sign-in user flow")
+        yield Finding("clock and client credential", False, "not checked: they need the provider's metadata")
+    if parts.client.credential.ends:
+        yield _finding(parts, "client certificate", partial(_certificate, parts.client.credential.ends))
     yield _finding(parts, "session store", partial(_store, parts))
     if parts.settings.endpoint:
         yield _finding(parts, "web API", partial(_api, parts))
@@ -114,7 +134,7 @@ def _finding(parts: Engine, what: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, check())
     except CheckFailed as fault:
-        return Finding(what, False, str(fault), fault.advice)
+        return Finding(what, isinstance(fault, CheckWarned), str(fault), fault.advice)
     except OidcError as error:
         tried = f" Tried {error.url}" if error.url else ""
         return Finding(
@@ -199,8 +219,18 @@ def _credential(parts: Engine) -> str:
     refusal = parts.client.redeem_made_up_code(SIGN_IN)
     if isinstance(refusal, SetupFault):
         raise refusal
-    ends = parts.client.credential.ends
-    return f"not refused; the certificate ends on {ends:%Y-%m-%d}" if ends else "not refused"
+    return "not refused"
+
+
+def _certificate(ends: datetime) -> str:
+    days = (ends - datetime.now(timezone.utc)).days
+    advice = "Make a new certificate, add it to the app registration, then set CLIENT_CERTIFICATE_PATH."
+    if days < 0:
+        raise CheckFailed(f"ended on {ends:%Y-%m-%d}", advice)
+    detail = f"ends on {ends:%Y-%m-%d}, in {days} days"
+    if days < CERTIFICATE_WARNING_DAYS:
+        raise CheckWarned(detail, advice)
+    return detail
 
 
 def _store(parts: Engine) -> str:

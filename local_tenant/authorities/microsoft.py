@@ -136,6 +136,8 @@ class Microsoft(Authority):
             "CLIENT_SECRET": self.app.client_secret,
             "ENDPOINT": f"{self.origins.api}/v1.0/me",
             "SCOPE": "User.Read",
+            "PROFILE_SCOPE": "User.ReadWrite",
+            "GRAPH_URL": f"{self.origins.api}/v1.0",
         }
 
     # --- requests

@@ -169,7 +169,9 @@ class Client:
             # Redeem the code. MSAL checks the nonce and sends the PKCE verifier.
             result = self._redeem(application, auth_code_flow, response["code"])
             if "error" in result:
-                raise self.error_from(result)
+                error = self.error_from(result)
+                error.scopes = tuple(sorted(api_scopes(auth_code_flow["scope"])))
+                raise error
             # Check the ID token before using its claims.
             claims = check_id_token(
                 result.get("id_token"), self.provider, authority, user_flow, self.client_id
@@ -235,7 +237,7 @@ class Client:
         if cached and not claims_challenge:
             return AccessToken(cached, None, None)
         cache = TokenCache(token_cache)
-        result = self._refresh(self._new_application(SIGN_IN, cache), account_id, scopes, claims_challenge)
+        result = self._refresh(cache, account_id, scopes, claims_challenge)
         if "error" in result:
             raise self._fault_with_scopes(self.error_from(result), token_cache, scopes)
         if "access_token" not in result:
@@ -342,9 +344,12 @@ class Client:
         known.application.token_cache.deserialize("")  # the tokens of a user
         idle.append(known)
 
-    def _new_application(self, user_flow: str, cache: TokenCache) -> msal.ConfidentialClientApplication:
+    def _new_application(
+        self, user_flow: str, cache: TokenCache, *, without_scopes: Collection[str] = ()
+    ) -> msal.ConfidentialClientApplication:
         authority = self._authorities[user_flow]
         arguments = self.provider.msal_arguments(user_flow, authority.metadata)
+        arguments["exclude_scopes"] = sorted({*arguments.get("exclude_scopes", ()), *without_scopes})
         try:
             return msal.ConfidentialClientApplication(
                 self.client_id,
@@ -372,16 +377,17 @@ class Client:
         return result
 
     def _refresh(
-        self,
-        application: msal.ConfidentialClientApplication,
-        account_id: str,
-        scopes: Collection[str],
-        claims_challenge: str | None,
+        self, cache: TokenCache, account_id: str, scopes: Collection[str], claims_challenge: str | None
     ) -> dict[str, Any]:
+        wanted, withheld = set(scopes) - ADDED_BY_MSAL, set[str]()
+        if self.provider.refreshes_granted_scopes_only:
+            granted = cache.refresh_token_scopes()
+            wanted, withheld = wanted & granted or wanted, {"profile", "offline_access"} - granted
+        application = self._new_application(SIGN_IN, cache, without_scopes=withheld)
         account = next((a for a in application.get_accounts() if a["home_account_id"] == account_id), None)
         try:
             result: dict[str, Any] | None = application.acquire_token_silent_with_error(
-                sorted(set(scopes) - ADDED_BY_MSAL),
+                sorted(wanted),
                 account,
                 force_refresh=True,  # whether a cached token will do has been decided, by a stricter rule
                 claims_challenge=checked_claims(claims_challenge) if claims_challenge else None,

@@ -39,6 +39,11 @@ class TokenCache(msal.SerializableTokenCache):  # type: ignore[misc]
             else:
                 self._cache.setdefault(GRANTED, {})[_joined(asked)] = _joined(granted)
 
+    def refresh_token_scopes(self) -> set[str]:
+        """The scopes that the refresh token was granted for."""
+        tokens = self.search(self.CredentialType.REFRESH_TOKEN)
+        return {scope for token in tokens for scope in token.get("target", "").split()}
+
     def secret(self, credential_type: str) -> str | None:
         """The first token of this type."""
         found: str | None = next((token["secret"] for token in self.search(credential_type)), None)

@@ -20,6 +20,7 @@ from .api import ApiAnswer, access_token, call_api
 from .application import SignInApp, serve
 from .exceptions import AccountMismatch, FlowLost
 from .fetch_metadata import came_from_this_site
+from .graph_profile import save_profile, show_profile
 from .guards import (
     ask_first,
     people_only,
@@ -37,6 +38,7 @@ from .user_flows import (
     begin_interaction,
     begin_unasked,
     begin_user_flow,
+    forget_interaction,
     hints_from,
     take_pending_flow,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "end_my_other_sessions",
     "end_my_session",
     "end_session",
+    "forget_interaction",
     "front_channel_sign_out",
     "go_to",
     "hints_from",
@@ -77,7 +80,9 @@ __all__ = [
     "people_only",
     "require_session_store",
     "role_required",
+    "save_profile",
     "serve",
+    "show_profile",
     "show_sign_in_page",
     "sign_in_required",
     "start_session",

@@ -15,6 +15,7 @@ from signin.oidc import (
     HttpError,
     HttpOverloaded,
     HttpTimeout,
+    InteractionRequired,
     Response,
     SignInRequired,
     claims_challenge,
@@ -142,19 +143,29 @@ def call_api(
     can hold text that came with a request.
 
     If the API wants more of the user's sign-in than the token shows (RFC 6750 section 3, and Microsoft Learn,
-    "Claims challenges"), the call is repeated once with a new token. Raises SignInRequired or
-    InteractionRequired, which `sign_in_required` turns into a way through the sign-in service, and what
-    `access_token` raises; ValueError for a URL of another host, or one that is neither https nor on this
-    machine.
+    "Claims challenges"), the call is repeated once with a new token. If that is not enough, only the user can
+    help. Raises SignInRequired or InteractionRequired, which `sign_in_required` turns into a way through the
+    sign-in service, and what `access_token` raises; ValueError for a URL of another host, or one that is
+    neither https nor on this machine.
     """
     origin, wanted = api_origin(url), tuple(scopes)
     if origin not in engine().apis:
         raise ValueError(f"access tokens may not go to {origin}. To allow it, call app.allow_api in app.py")
     answer = _send(method, url, access_token(wanted), body, headers)
-    challenge = claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
+    challenge = _claims_challenge(answer)
+    if not challenge:
+        return answer
+    answer = _send(method, url, access_token(wanted, claims_challenge=challenge), body, headers)
+    challenge = _claims_challenge(answer)
     if challenge:
-        answer = _send(method, url, access_token(wanted, claims_challenge=challenge), body, headers)
+        error = InteractionRequired("the API wants more of the sign-in", claims=challenge)
+        error.scopes = wanted
+        raise error
     return answer
+
+
+def _claims_challenge(answer: ApiAnswer) -> str | None:
+    return claims_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status == 401 else None
 
 
 def _send(method: str, url: str, token: str, body: object, headers: Mapping[str, str] | None) -> ApiAnswer:

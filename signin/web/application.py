@@ -42,7 +42,7 @@ class SignInApp(Flask):
             has_api=bool(self.settings.endpoint),
             sign_in_includes_sign_up=self.client.provider.sign_in_includes_sign_up,
             can_sign_up=self.offers(SIGN_UP),
-            can_edit_profile=self.offers(EDIT_PROFILE),
+            can_edit_profile=self.offers(EDIT_PROFILE) or bool(self.settings.profile_scope),
             can_reset_password=self.offers(RESET_PASSWORD),
         )
         self.context_processor(_user_for_templates)

@@ -101,8 +101,8 @@ def make_engine(settings: app_config.Settings, store: Store) -> Engine:
         seal=seal,
         cookies=Cookies(settings.cookie_name_prefix, settings.https),
     )
-    if settings.endpoint:
-        parts.allow_api(settings.endpoint)
+    for url in _api_urls(settings):
+        parts.allow_api(url)
     return parts
 
 
@@ -138,6 +138,11 @@ def _provider(settings: app_config.Settings) -> Provider:
     if settings.kind == app_config.ENTRA_ID:
         return EntraID(authority, insecure_origin=insecure_origin)
     return ExternalID(authority, insecure_origin=insecure_origin)
+
+
+def _api_urls(settings: app_config.Settings) -> list[str]:
+    urls = [settings.endpoint] if settings.endpoint else []
+    return [*urls, settings.graph_url] if settings.profile_scope else urls
 
 
 def _credential(settings: app_config.Settings) -> Credential:

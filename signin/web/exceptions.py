@@ -33,6 +33,10 @@ class SentFromElsewhere(WebError):
     """A form or script of another site tried to change something in the user's name."""
 
 
+class ProfileUnavailable(WebError):
+    """Microsoft Graph does not give the user's profile."""
+
+
 class Misdirected(WebError):
     """The request names another host than the configured one."""
 

@@ -82,14 +82,14 @@ def begin_unasked(
 def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "") -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
-    Raises InteractionFailed if that has just been done for the same reason, and SignInLoop when this happens
-    again and again.
+    Raises InteractionFailed if that has just been done for the same scopes, whatever the claims: an API may
+    ask for other claims each time. Raises SignInLoop when this happens again and again.
     """
     tries = _tries_so_far()
-    reason = hashlib.sha256((error.claims or " ".join(error.scopes)).encode()).hexdigest()[:16]
     cookies = engine().cookies
+    reason = hashlib.sha256(" ".join(sorted(error.scopes)).encode()).hexdigest()[:16]
     if request.cookies.get(cookies.interaction) == reason:
-        forget_cookie(cookies.interaction)
+        forget_interaction()
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
         SIGN_IN, next_path, notice, scopes=error.scopes or None, claims_challenge=error.claims or None
@@ -106,9 +106,8 @@ def just_came_back() -> bool:
 
 def forget_interaction() -> None:
     """The API has got what it wanted. If it wants the same again later, the user can be asked again."""
-    name = engine().cookies.interaction
-    if name in request.cookies:
-        forget_cookie(name)
+    if engine().cookies.interaction in request.cookies:
+        forget_cookie(engine().cookies.interaction)
 
 
 def take_pending_flow() -> PendingFlow | None:

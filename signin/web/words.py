@@ -27,6 +27,7 @@ NOTICES = {
     "signed_in": Notice("You are signed in."),
     "signed_in_already": Notice("You are already signed in.", good=False),
     "profile_updated": Notice("Your profile has been updated."),
+    "profile_unchanged": Notice("Nothing has changed.", good=False),
     "password_changed": Notice(
         "Your password has been changed, and you are signed in. Does somebody else know the old one?",
         offers_sessions=True,
@@ -143,8 +144,7 @@ WORDS: Mapping[type[Exception], Words] = {
     oidc.SetupFault: _NOT_SET_UP,
     oidc.MetadataNotFound: replace(
         _NOT_SET_UP,
-        operator="The provider has no metadata at this address. Check the name of the tenant and, with "
-        "Azure AD B2C, of the user flow.",
+        operator="The provider has no metadata at this address. Check {authority}.",
     ),
     oidc.WrongTenant: replace(
         _NOT_SET_UP,
@@ -192,6 +192,14 @@ WORDS: Mapping[type[Exception], Words] = {
         "This was not sent from a page of this site",
         "Nothing has been changed. Open the page here, and send the form again.",
         "The request names another origin than REDIRECT_URI does.",
+        sign_in_again=False,
+    ),
+    exceptions.ProfileUnavailable: Words(
+        502,
+        "Your profile cannot be edited at the moment",
+        "Please try again in a minute. If it keeps happening, tell the people who run this site.",
+        "The log says what Microsoft Graph answered. After a 403, give the app registration the permission "
+        "in PROFILE_SCOPE. After no answer, check GRAPH_URL and the network.",
         sign_in_again=False,
     ),
     exceptions.Misdirected: Words(
@@ -347,7 +355,7 @@ ENTRA_CODES = {
 OAUTH_ERRORS = {
     "redirect_uri_mismatch": B2C_CODES["AADB2C90006"],
     "invalid_client": CodeWords(
-        "The credential is wrong or has expired. Check CLIENT_ID and the credential."
+        "The credential is wrong or has expired. Check CLIENT_ID, and CLIENT_SECRET or what is set instead."
     ),
     "unauthorized_client": B2C_CODES["AADB2C90057"],
     "invalid_scope": CodeWords("The provider does not know SCOPE: {scope}"),
@@ -377,7 +385,21 @@ def words_for(error: Exception, settings: Settings) -> Words:
     if isinstance(error, exceptions.OtherPort):
         words = replace(words, operator=port_advice(settings, error.port))
     scope = " ".join(getattr(error, "scopes", ()) or settings.scope)
-    return replace(words, operator=words.operator.format(redirect_uri=settings.redirect_uri, scope=scope))
+    operator = words.operator.format(
+        redirect_uri=settings.redirect_uri,
+        scope=scope,
+        authority=_authority_settings(settings),
+    )
+    return replace(words, operator=operator)
+
+
+def _authority_settings(settings: Settings) -> str:
+    """What in the settings tells the address of the metadata."""
+    if settings.oidc_authority:
+        return "OIDC_AUTHORITY: it is the issuer, exactly as the provider writes it"
+    if settings.authority:
+        return "the tenant in AUTHORITY"
+    return "the name of the tenant and of the user flow"
 
 
 @dataclass(frozen=True)

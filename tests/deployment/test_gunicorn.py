@@ -265,6 +265,7 @@ def as_deployed(running_tenant: LocalTenant, tmp_path: Path) -> tuple[dict[str, 
     register_redirect_uri(running_tenant, redirect_uri)
     settings: dict[str, str] = running_tenant.settings | {
         "REDIRECT_URI": redirect_uri,
+        "COOKIE_PREFIX": "signin",
         "SESSION_DIR": str(tmp_path / "sessions"),
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

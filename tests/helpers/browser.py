@@ -11,6 +11,7 @@ import requests
 
 from tests.helpers.tenant import Tenant
 
+AnyVisitor = TypeVar("AnyVisitor", bound="Visitor")
 AnyBrowser = TypeVar("AnyBrowser", bound="Browser")
 Attributes = list[tuple[str, str | None]]
 
@@ -112,16 +113,16 @@ def send_lines(port: int, *lines: str | bytes) -> tuple[int, dict[str, str], byt
     return int(first.split()[1]), headers, body
 
 
-class Browser:
-    """What a person does with a browser. `page` is the answer shown last."""
+class Visitor:
+    """What a person does with a browser at an app. `page` is the answer shown last."""
 
-    def __init__(self, app_url: str, tenant: Tenant):
-        self.app_url, self.tenant = app_url, tenant
+    def __init__(self, app_url: str):
+        self.app_url = app_url
         self.http = requests.Session()
         self.http.trust_env = False
         self._page: requests.Response | None = None
 
-    def __enter__(self: AnyBrowser) -> AnyBrowser:
+    def __enter__(self: AnyVisitor) -> AnyVisitor:
         return self
 
     def __exit__(
@@ -171,10 +172,6 @@ class Browser:
         for cookie in [cookie for cookie in self.http.cookies if cookie.name == "signin_session"]:
             self.http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 
-    def leave_tenant(self) -> None:
-        """Lose the tenant's cookies, and with them its single sign-on."""
-        self.http.cookies.clear("127.0.0.1")
-
     def get(self, path: str, *, follow: bool = True, **headers: str) -> requests.Response:
         """Go to a path of the app, or to a whole URL. Headers are written as `Sec_Fetch_Site`."""
         return self._go("GET", urljoin(self.app_url, path), follow, headers)
@@ -210,6 +207,27 @@ class Browser:
         data = form.fields | fields | {button: form.buttons[button]}
         return self._go("POST", urljoin(self.page.url, form.action), follow, {}, data=data)
 
+    def submit_form(self, *, follow: bool = True, **fields: str) -> requests.Response:
+        """Fill in the page's first form, and press a button that has no name."""
+        form = Document(self.page.text).forms[0]
+        return self._go("POST", urljoin(self.page.url, form.action), follow, {}, data=form.fields | fields)
+
+    def signed_in_as(self) -> str | None:
+        """The name that the app's home page greets."""
+        return greeted(self.get("/"))
+
+
+class Browser(Visitor):
+    """A visitor of an app that signs users in at a local tenant."""
+
+    def __init__(self, app_url: str, tenant: Tenant):
+        super().__init__(app_url)
+        self.tenant = tenant
+
+    def leave_tenant(self) -> None:
+        """Lose the tenant's cookies, and with them its single sign-on."""
+        self.http.cookies.clear("127.0.0.1")
+
     def enter_password(
         self, *, email: str = "", password: str = "", follow: bool = True
     ) -> requests.Response:
@@ -241,7 +259,3 @@ class Browser:
         self.follow()
         self.submit("continue", follow=False, displayName=display_name)
         return self.location
-
-    def signed_in_as(self) -> str | None:
-        """The name that the app's home page greets."""
-        return greeted(self.get("/"))

@@ -70,6 +70,7 @@ class AzureADB2C(Provider):
     name = "Azure AD B2C"
     error_codes = B2C_ERRORS
     error_code_form = re.compile(r"(AADB2C\d{5}): ")
+    has_user_flows = True
     requires_nbf = True
     sign_in_includes_sign_up = True
     requires_end_session_endpoint = True

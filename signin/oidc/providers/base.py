@@ -58,6 +58,8 @@ class Provider:
     decisive_errors: frozenset[str] = frozenset()  # OAuth errors that say more than the code does
     requires_nbf = False
     requires_end_session_endpoint = False
+    has_user_flows = False  # whether each user flow has metadata of its own, and a name in the tenant
+    refreshes_granted_scopes_only = False  # RFC 6749 section 6
     backdating = 0  # seconds by which the `iat` of ID tokens lies in the past
     has_userinfo = False  # whether to ask the userinfo endpoint for a name that the ID token lacks
     has_front_channel_logout = False  # OpenID Connect Front-Channel Logout 1.0, with `iss` and `sid`

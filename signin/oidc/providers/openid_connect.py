@@ -13,10 +13,12 @@ class OpenIDConnect(Provider):
 
     has_userinfo = True
     has_front_channel_logout = True
+    refreshes_granted_scopes_only = True  # Microsoft's kinds do not list offline_access as granted
 
     def __init__(self, issuer: str, insecure_origin: str | None = None):
         super().__init__(issuer, insecure_origin)
         self.issuer = issuer
+        self.name = self.host
 
     def metadata_url(self, user_flow: str) -> str:
         return f"{self.authority_url}/.well-known/openid-configuration"
