@@ -12,7 +12,7 @@ from tests.helpers.browser import (
     parameters,
     with_query,
 )
-from tests.helpers.engine import known_b2c_codes
+from tests.helpers.engine import known_b2c_codes, known_entra_codes
 from tests.helpers.processes import ROOT
 from tests.helpers.tenant import Tenant
 
@@ -269,7 +269,7 @@ def test_every_code_that_the_app_knows_has_its_test() -> None:
     assert known_b2c_codes() == {*CODES, *NO_FAULTS}
 
 
-def test_the_readme_lists_exactly_the_codes_that_the_app_knows() -> None:
-    listed = re.findall(r"^\| (AADB2C\d+) \| \S", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_documentation_lists_exactly_the_codes_that_the_app_knows() -> None:
+    listed = re.findall(r"^\| (AAD[A-Z0-9]+) \| \S", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
 
-    assert sorted(listed) == sorted(known_b2c_codes())
+    assert sorted(listed) == sorted(known_b2c_codes() | known_entra_codes())

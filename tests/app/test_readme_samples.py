@@ -127,7 +127,7 @@ def test_every_block_of_code_is_a_sample() -> None:
 
 def test_the_demo_can_be_deleted_as_described(copy: Path) -> None:
     [described] = re.findall(
-        r"^\*\*Remove the demo\.\*\*.*?\n\n((?:- .*\n)+)", chapter(), re.MULTILINE | re.DOTALL
+        r"^### Remove the demo\n.*?\n\n((?:- .*\n)+)", chapter(), re.MULTILINE | re.DOTALL
     )
     assert "- the part *The demo* of `app.py`" in described
     app = copy / "app.py"

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from signin.oidc import http_client
-from signin.oidc.providers import b2c
+from signin.oidc.providers import b2c, microsoft
 from signin.sessions import records
 from signin.web import api, words
 
@@ -31,6 +31,11 @@ def wait_for_locks_at_most(monkeypatch: pytest.MonkeyPatch, seconds: float) -> N
 def known_b2c_codes() -> set[str]:
     """The error codes of Azure AD B2C that the app tells apart, or has words of its own for."""
     return {code for code in words.CODES if code.startswith("AADB2C")} | set(b2c.B2C_ERRORS)
+
+
+def known_entra_codes() -> set[str]:
+    """The error codes of Entra that the app tells apart, or has words of its own for."""
+    return {code for code in words.CODES if code.startswith("AADSTS")} | set(microsoft.AADSTS_ERRORS)
 
 
 def is_in_the_log(record: logging.LogRecord) -> bool:
