@@ -8,7 +8,7 @@ the user comes back from the sign-in service. The package `signin` does the rest
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from signin.commands import add_commands
+from signin.commands import add_commands, run_registration_command
 from signin.web import (
     EDIT_PROFILE,
     RESET_PASSWORD,
@@ -52,8 +52,9 @@ from signin.web import (
     take_pending_flow,
 )
 
+run_registration_command()  # flask register writes the settings, so it runs before they are read
 app = SignInApp(__name__)  # reads app_config, opens the session store, adds security headers and error pages
-add_commands(app)  # flask check
+add_commands(app)  # flask check, flask register, flask unregister
 settings = app.settings
 
 

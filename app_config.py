@@ -300,7 +300,7 @@ class Settings:
             return OPENID_CONNECT
         if not self.authority:
             return B2C
-        return _kind_of(self.authority, self.authority_kind)
+        return kind_of(self.authority, self.authority_kind)
 
     @cached_property
     def origin(self) -> str:
@@ -348,7 +348,7 @@ class Settings:
         return urlsplit(self.redirect_uri).path
 
 
-def _kind_of(authority: str, authority_kind: str | None) -> str:
+def kind_of(authority: str, authority_kind: str | None) -> str:
     """The kind of AUTHORITY: what AUTHORITY_KIND says, or what the host name tells."""
     url = urlsplit(authority.lower())
     kind = authority_kind or (ENTRA_ID if url.hostname in ENTRA_ID_HOSTS else EXTERNAL_ID)
@@ -383,6 +383,7 @@ def read(environ: Mapping[str, str]) -> Settings:
             "The app cannot start with these settings:\n\n"
             + "\n".join(f"  - {fault}" for fault in faults)
             + "\n\nSet them in the environment or in a .env file (.env.sample lists all settings)."
+            + "\nTo register the app in your own tenant and write .env: flask register"
             + "\nTo try the app without a cloud account: python -m local_tenant flask run --port 5000\n"
         )
     return Settings(**values)
@@ -416,7 +417,7 @@ def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
 
 def _tenant_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     authority = values.get("authority")
-    kind = _kind_of(authority, values.get("authority_kind")) if authority else ""
+    kind = kind_of(authority, values.get("authority_kind")) if authority else ""
     if kind == ENTRA_ID_MANY_TENANTS:
         if "ALLOWED_TENANTS" in given:
             return []

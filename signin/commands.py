@@ -1,13 +1,15 @@
-"""`flask check`: what is wrong with the set-up, before anybody signs in."""
+"""The app's commands. `flask check` says what is wrong with the set-up, before anybody signs in."""
 
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import click
@@ -23,6 +25,7 @@ from signin.oidc import (
     Response,
     SetupFault,
 )
+from signin.registration.commands import register, unregister
 from signin.sessions import StoreError
 from signin.web.engine import Engine, without_query
 from signin.web.words import port_advice, words_for
@@ -53,7 +56,9 @@ class CheckWarned(CheckFailed):
 
 
 def add_commands(app: Flask) -> None:
-    """Add `flask check` to `app`."""
+    """Add `flask check`, `flask register` and `flask unregister` to `app`."""
+    app.cli.add_command(register)
+    app.cli.add_command(unregister)
 
     @app.cli.command("check")
     @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -76,6 +81,22 @@ def _summary(checks: int, failed: int) -> str:
     if not failed:
         return f"\nAll {checks} checks have passed."
     return f"\n{failed} of {checks} checks {'has' if failed == 1 else 'have'} failed."
+
+
+def run_registration_command() -> None:
+    """If `flask register` or `flask unregister` was typed, run it and end the process.
+
+    Flask looks for commands in the app. The app needs its settings, and before `flask register` there are
+    none.
+    """
+    program, arguments = Path(sys.argv[0]), sys.argv[1:]
+    is_flask = program.stem == "flask" or program.parent.name == "flask"  # the latter: python -m flask
+    while arguments and arguments[0].startswith("-"):
+        has_value = arguments[0] in ("-A", "--app", "-e", "--env-file")
+        del arguments[: 2 if has_value else 1]
+    command = {"register": register, "unregister": unregister}.get(arguments[0]) if arguments else None
+    if is_flask and command:
+        command.main(arguments[1:], prog_name=f"flask {arguments[0]}")
 
 
 def _print(finding: Finding) -> None:

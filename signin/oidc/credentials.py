@@ -18,7 +18,7 @@ import msal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs12
 from jwt.utils import base64url_encode
 
 from .claims import short
@@ -68,13 +68,14 @@ class ClientSecret:
 class Certificate:
     """A certificate and its private key: a PFX file, or a PEM file with both. Raises CredentialUnusable.
 
-    `ends` is when the certificate ends, in UTC.
+    `ends` is when the certificate ends, in UTC. `der` is the certificate without its key.
     """
 
     def __init__(self, path: str | Path, password: str | None = None):
         self._key, certificate = _load(Path(path), password.encode() if password else None)
         self._thumbprint = base64url_encode(certificate.fingerprint(hashes.SHA256())).decode()
         self.ends: datetime | None = _end(certificate)
+        self.der: bytes = certificate.public_bytes(Encoding.DER)
         self.client_credential: dict[str, Any] = {"client_assertion": self._assertion}
 
     def _assertion(self, context: Mapping[str, str]) -> str:

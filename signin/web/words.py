@@ -334,7 +334,7 @@ ENTRA_CODES = {
 OAUTH_ERRORS = {
     "redirect_uri_mismatch": B2C_CODES["AADB2C90006"],
     "invalid_client": CodeWords(
-        "The credential is wrong or has expired. Check CLIENT_ID and the credential."
+        "The credential is wrong or has expired. Check CLIENT_ID, and CLIENT_SECRET or what is set instead."
     ),
     "unauthorized_client": B2C_CODES["AADB2C90057"],
     "invalid_scope": CodeWords("The provider does not know SCOPE: {scope}"),

@@ -158,7 +158,7 @@ def test_flask_check_names_a_wrong_client_secret(client_app: RunningApp) -> None
 
     assert status == 1
     assert list(faults) == ["client credential"]
-    assert "CLIENT_SECRET" in faults["client credential"]
+    assert "Check CLIENT_ID, and CLIENT_SECRET or what is set instead." in faults["client credential"]
 
 
 def test_flask_check_names_an_unregistered_redirect_uri(client_app: RunningApp) -> None:
