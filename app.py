@@ -127,7 +127,7 @@ def callback() -> ResponseReturnValue:
 
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
-    start_session(completed)
+    start_session(completed, keep_other_apis=pending.adds_scopes)
     return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
 
@@ -139,28 +139,7 @@ def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     return go_to(next_path, notice="cancelled")
 
 
-# --- Call a web API -------------------------------------------------------------------------------
-
-if settings.endpoint:
-    endpoint = settings.endpoint
-
-    @app.get("/call_downstream_api")
-    @sign_in_required(scopes=settings.scope)
-    def call_downstream_api() -> ResponseReturnValue:
-        """Call the web API for the user and show its answer."""
-        answer = call_api(endpoint, scopes=settings.scope)
-        return page("api.html", answer.page_status, answer=answer)
-
-
 # --- The account ----------------------------------------------------------------------------------
-
-
-@app.get("/token_details")
-def token_details() -> ResponseReturnValue:
-    """Show the claims of the ID token, each with its meaning."""
-    if not current_user:
-        return show_sign_in_page(next_path="/token_details")
-    return page("token_details.html", claims=current_user.described_claims)
 
 
 if app.offers(EDIT_PROFILE):
@@ -182,9 +161,7 @@ elif settings.profile_scope:
     def edit_profile() -> ResponseReturnValue:
         """Let the user change the profile in Microsoft Graph."""
         next_path = local_path(request.args.get("next"))
-        if request.method == "POST" and came_from_this_site():
-            return save_profile(next_path)
-        return show_profile(next_path, sent_from_elsewhere=request.method == "POST")
+        return save_profile(next_path) if request.method == "POST" else show_profile(next_path)
 
 
 def profile_edited(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
@@ -247,6 +224,43 @@ def end_sessions() -> ResponseReturnValue:
         return go_to("/sessions", notice="other_sessions_ended")
     ended = end_my_session(chosen)
     return go_to("/sessions", notice="session_ended" if ended else "session_gone")
+
+
+# --- The demo: delete this part when you have pages of your own -----------------------------------
+
+
+@app.get("/token_details")
+def token_details() -> ResponseReturnValue:
+    """Show the claims of the ID token, each with its meaning."""
+    if not current_user:
+        return show_sign_in_page(next_path="/token_details")
+    return page("token_details.html", claims=current_user.described_claims)
+
+
+if settings.endpoint:
+    endpoint = settings.endpoint
+
+    @app.get("/call_downstream_api")
+    @sign_in_required(scopes=settings.scope)
+    def call_downstream_api() -> ResponseReturnValue:
+        """Call the web API for the user and show its answer."""
+        answer = call_api(endpoint, scopes=settings.scope)
+        return page("api.html", answer.page_status, answer=answer)
+
+
+if settings.endpoint and settings.write_scope:
+
+    @app.route("/add_task", methods=["GET", "POST"])
+    @sign_in_required(scopes=settings.write_scope)
+    def add_task() -> ResponseReturnValue:
+        """Add a task. The access token for reading does not do, so opening the page gets another."""
+        if request.method == "GET":
+            return page("add_task.html")
+        task = {"title": request.form.get("title", "")}
+        answer = call_api(endpoint, scopes=settings.write_scope, method="POST", body=task)
+        if not answer.ok:
+            return page("api.html", answer.page_status, answer=answer)
+        return go_to("/call_downstream_api", notice="task_added")
 
 
 # --- Sign out -------------------------------------------------------------------------------------

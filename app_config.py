@@ -19,7 +19,7 @@ from dotenv import load_dotenv
 HERE = Path(__file__).resolve().parent
 # REDIRECT_URI may be none of these. Add the paths of your own routes.
 ROUTES = {"/", "/login", "/logout", "/edit_profile", "/reset_password", "/call_downstream_api"}
-ROUTES |= {"/token_details", "/sessions", "/signup", "/frontchannel_logout", "/healthz"}
+ROUTES |= {"/token_details", "/add_task", "/sessions", "/signup", "/frontchannel_logout", "/healthz"}
 
 B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS = "b2c", "entra-id", "entra-id-many-tenants"
 EXTERNAL_ID, OPENID_CONNECT = "external-id", "openid-connect"
@@ -245,6 +245,16 @@ class Settings:
         "the scopes of one web API, separated by spaces: https://contoso.onmicrosoft.com/tasks-api/tasks.read",
         (),
     )
+    write_scope: tuple[str, ...] = _setting(
+        _scopes,
+        "the scopes that adding a task needs: https://contoso.onmicrosoft.com/tasks-api/tasks.write",
+        (),
+    )
+
+    # What users may do.
+    roles_claim: str = _setting(
+        _matching(r"[!-~]+"), "the name of a claim: roles, or extension_Roles in Azure AD B2C", "roles"
+    )
 
     # Profile editing through Microsoft Graph.
     profile_scope: tuple[str, ...] = _setting(
@@ -342,6 +352,11 @@ class Settings:
         """
         usual = f"signin_{self.port}" if self.on_this_machine else "signin"
         return f"{'__Host-' if self.https else ''}{self.cookie_prefix or usual}_"
+
+    @property
+    def graph_me(self) -> str:
+        """The signed-in user in Microsoft Graph."""
+        return f"{self.graph_url.rstrip('/')}/me"
 
     @property
     def callback_path(self) -> str:
@@ -464,17 +479,22 @@ def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     faults = []
     if ("ENDPOINT" in given) != ("SCOPE" in given):
         faults.append("ENDPOINT and SCOPE belong together. Set both, or neither")
-    scopes = values.get("scope", ())
+    for name in ("SCOPE", "WRITE_SCOPE"):
+        faults += _scope_faults(name, values.get(name.lower(), ()), given)
+    return faults
+
+
+def _scope_faults(name: str, scopes: tuple[str, ...], given: set[str]) -> list[str]:
     full_uri = re.compile(rf"[a-z][a-z0-9+.-]*://[^/]+/.*[^/]|{GUID}")
     if "B2C_TENANT_NAME" in given and not all(full_uri.fullmatch(scope) for scope in scopes):
-        faults.append(
-            "SCOPE is malformed. It should be full scope URIs: "
+        return [
+            f"{name} is malformed. It should be full scope URIs: "
             "https://contoso.onmicrosoft.com/tasks-api/tasks.read"
-        )
-    elif "OIDC_AUTHORITY" not in given and len({scope.rpartition("/")[0] for scope in scopes}) > 1:
+        ]
+    if "OIDC_AUTHORITY" not in given and len({scope.rpartition("/")[0] for scope in scopes}) > 1:
         # Microsoft issues an access token for one API, named by the part before the last slash.
-        faults.append("SCOPE names scopes of more than one API. An access token is for one API")
-    return faults
+        return [f"{name} names scopes of more than one API. An access token is for one API"]
+    return []
 
 
 def misspelt(environ: Mapping[str, str]) -> dict[str, str]:

@@ -144,7 +144,9 @@ def _findings(parts: Engine) -> Iterator[Finding]:
         yield _finding(parts, "client certificate", partial(_certificate, parts.client.credential.ends))
     yield _finding(parts, "session store", partial(_store, parts))
     if parts.settings.endpoint:
-        yield _finding(parts, "web API", partial(_api, parts))
+        yield _finding(parts, "web API", partial(_api, parts.settings.endpoint, "ENDPOINT"))
+    if parts.settings.profile_scope:
+        yield _finding(parts, "Microsoft Graph", partial(_api, parts.settings.graph_me, "GRAPH_URL"))
 
 
 def _sign_in_first(parts: Engine) -> list[str]:
@@ -264,14 +266,13 @@ def _store(parts: Engine) -> str:
     return "written and read back"
 
 
-def _api(parts: Engine) -> str:
-    endpoint = parts.settings.endpoint or ""
+def _api(endpoint: str, setting: str) -> str:
     shown, status = without_query(endpoint), _get(endpoint).status
     if status < 300:
         return f"{shown} answers {status} without a token: is it protected?"
     if status not in (401, 403):
         raise CheckFailed(
-            f"{shown} answers {status} without a token", "Check ENDPOINT and the API's own log."
+            f"{shown} answers {status} without a token", f"Check {setting} and the API's own log."
         )
     return f"{shown} answers {status} without a token, as it should"
 

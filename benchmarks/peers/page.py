@@ -32,7 +32,11 @@ def dress(app: Flask) -> None:
         if endpoint not in app.view_functions:
             app.add_url_rule(f"/unused/{endpoint}", endpoint)
     app.jinja_env.globals.update(
-        provider_name="Azure AD B2C", has_api=True, can_edit_profile=True, can_reset_password=True
+        provider_name="Azure AD B2C",
+        has_api=True,
+        can_edit_profile=True,
+        can_reset_password=True,
+        has_page=lambda endpoint: endpoint in LINKED,
     )
 
 

@@ -124,7 +124,8 @@ class AzureADB2C(Authority):
             "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
             "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
             "ENDPOINT": f"{self.origins.api}/tasks",
-            "SCOPE": f"{self.tasks_api.uri}/tasks.read {self.tasks_api.uri}/tasks.write",
+            "SCOPE": f"{self.tasks_api.uri}/tasks.read",
+            "WRITE_SCOPE": f"{self.tasks_api.uri}/tasks.write",
         }
 
     # --- scopes: those of one web API at most, and only what the app was granted
@@ -177,6 +178,7 @@ class AzureADB2C(Authority):
             "name": account.display_name or "unknown",
             "emails": [account.email],
             **({"newUser": True} if new_user else {}),
+            **account.claims,
         }
 
     def id_token_claims(

@@ -47,6 +47,7 @@ class Account:
     surname: str = ""
     city: str = ""
     locked: bool = False
+    claims: dict[str, object] = field(default_factory=dict)  # more of them, such as a custom attribute
     tenant: str = ""
     roles: list[str] = field(default_factory=list)
     assigned: bool = True

@@ -20,6 +20,7 @@ from . import token_cache as tokens
 from .claims import short
 from .credentials import Credential
 from .errors import (
+    InteractionRequired,
     OidcError,
     ProviderUnavailable,
     ResponseRefused,
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 # form_post, which MSAL recommends, comes back as a cross-site POST, without SameSite=Lax cookies.
 warnings.filterwarnings("ignore", message="response_mode='form_post'", module="msal")
 
+# RFC 6749 section 5.2; Azure AD B2C answers AADB2C90117 as an invalid_request.
+SCOPE_ERRORS = {"invalid_scope", "invalid_request"}
 ADDED_BY_MSAL = {"openid", "profile", "offline_access"}  # it refuses them among the scopes asked for
 
 # What MSAL raises for malformed responses, which it does not validate.
@@ -236,9 +239,10 @@ class Client:
         cache = TokenCache(token_cache)
         result = self._refresh(cache, account_id, scopes, claims_challenge)
         if "error" in result:
-            error = self.error_from(result)
-            error.scopes = tuple(scopes)
-            raise error
+            raise self._fault_with_scopes(self.error_from(result), token_cache, scopes)
+        if "access_token" not in result:
+            fault = SetupFault(f"the provider gave no access token for {' '.join(scopes)}")
+            raise self._fault_with_scopes(fault, token_cache, scopes)
         claims = None
         if "id_token" in result:
             claims = check_id_token(
@@ -246,8 +250,6 @@ class Client:
             )
             if self.provider.user_id(claims) != user_id:  # OpenID Connect Core section 12.2
                 raise TokenRefused("the refreshed ID token is for another user", check="user_id")
-        if "access_token" not in result:
-            raise SetupFault(f"the provider gave no access token for {' '.join(scopes)}")
         granted = self._note_granted(cache, api_scopes(scopes), result)
         if {self.provider.resource(scope) for scope in granted} != {
             self.provider.resource(scope) for scope in api_scopes(scopes)
@@ -256,6 +258,33 @@ class Client:
                 f"asked for {' '.join(scopes)}, and was granted {' '.join(granted) or 'nothing'}"
             )
         return AccessToken(result["access_token"], cache.serialize(), claims)
+
+    def _fault_with_scopes(self, fault: OidcError, token_cache: str, scopes: Collection[str]) -> OidcError:
+        """`fault`, or InteractionRequired if the session has never had some of the scopes.
+
+        Azure AD B2C may refresh only for the scopes of the latest sign-in, and answer without an access token
+        (MSAL.js, "FAQ"). Another sign-in gets them. It also asks for those scopes of the same API that the
+        session has, because the new token takes the place of the others.
+        """
+        fault.scopes = tuple(scopes)
+        known = tokens.known_scopes(token_cache)
+        is_about_scopes = isinstance(fault, SetupFault) and fault.error in ("", *SCOPE_ERRORS)
+        if is_about_scopes and not api_scopes(scopes) <= known:
+            fault = InteractionRequired(
+                f"not refreshed for more scopes: {fault}",
+                error=fault.error,
+                code=fault.code,
+                correlation_id=fault.correlation_id,
+            )
+        if isinstance(fault, InteractionRequired):
+            apis = {self.provider.resource(scope) for scope in scopes}
+            same_api = {scope for scope in known if self.provider.resource(scope) in apis}
+            fault.scopes = tuple(sorted({*scopes, *same_api}))
+        return fault
+
+    def add_other_apis(self, token_cache: str, earlier: str) -> str:
+        """`token_cache`, with the access tokens for other APIs from the `earlier` one of the same account."""
+        return tokens.with_other_apis(token_cache, earlier, self.provider.resource)
 
     def warm_up(self) -> None:
         """Fetch metadata and keys now, so that only the token request remains.

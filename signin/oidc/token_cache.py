@@ -82,6 +82,26 @@ def api_scopes(scopes: Collection[str]) -> set[str]:
     return set(scopes) - OIDC_SCOPES
 
 
+def known_scopes(serialized: str) -> set[str]:
+    """The scopes that have been asked for or granted so far."""
+    cache = json.loads(serialized) if serialized else {}
+    lists = [token["target"] for token in cache.get("AccessToken", {}).values()] + list(
+        cache.get(GRANTED, {})
+    )
+    return api_scopes(" ".join(lists).split())
+
+
+def with_other_apis(serialized: str, earlier: str, resource: Resource) -> str:
+    """A session's new tokens, and of its earlier access tokens those for other APIs."""
+    cache, old = json.loads(serialized), json.loads(earlier) if earlier else {}
+    tokens = cache.setdefault("AccessToken", {})
+    renewed = {resource(scope) for scope in known_scopes(serialized)}
+    for key, token in old.get("AccessToken", {}).items():
+        if not {resource(scope) for scope in api_scopes(token["target"].split())} & renewed:
+            tokens.setdefault(key, token)
+    return json.dumps(cache)
+
+
 def first_id_token(serialized: str) -> str | None:
     """The ID token in a serialized cache."""
     tokens: dict[str, Any] = (json.loads(serialized) if serialized else {}).get("IdToken", {})

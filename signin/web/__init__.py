@@ -1,6 +1,6 @@
 """What every route relies on: the app object, sessions, guards, user flows, pages and error pages.
 
-Routes import everything from here.
+Your code imports everything from here.
 """
 
 from signin.oidc import (
@@ -24,6 +24,7 @@ from .graph_profile import save_profile, show_profile
 from .guards import (
     ask_first,
     people_only,
+    role_required,
     show_sign_in_page,
     sign_in_required,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "page",
     "people_only",
     "require_session_store",
+    "role_required",
     "save_profile",
     "serve",
     "show_profile",

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from flask import g
 
@@ -22,9 +23,9 @@ from signin.oidc import (
 )
 from signin.sessions import LockTimeout, SessionEnded
 
-from .engine import engine, without_query
+from .engine import api_origin, engine, without_query
 from .exceptions import TooBusy
-from .session import this_session
+from .session import renew_claims, this_session
 from .shared_calls import TooManyWaiting
 from .words import ApiWords, words_for_api
 
@@ -93,9 +94,21 @@ class ApiAnswer:
     def body(self) -> str:
         return self._readable[1]
 
+    @property
+    def json(self) -> Any:
+        """The parsed JSON of the answer. None without an answer, and for one that is not JSON."""
+        try:
+            return json.loads(self._text) if self._text.strip() else None
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def _text(self) -> str:
+        return self.response.text.removeprefix("\ufeff") if self.response else ""
+
     @cached_property
     def _readable(self) -> tuple[str, str]:
-        text = self.response.text.removeprefix("\ufeff") if self.response else ""
+        text = self._text
         if not text.strip():
             return "", ""
         pretty = ""
@@ -126,12 +139,18 @@ def call_api(
 ) -> ApiAnswer:
     """Call a web API for the signed-in user, with an access token for `scopes`. `body` is sent as JSON.
 
+    The token goes only to the host of ENDPOINT and those that `SignInApp.allow_api` was given, because a URL
+    can hold text that came with a request.
+
     If the API wants more of the user's sign-in than the token shows (RFC 6750 section 3, and Microsoft Learn,
     "Claims challenges"), the call is repeated once with a new token. If that is not enough, only the user can
     help. Raises SignInRequired or InteractionRequired, which `sign_in_required` turns into a way through the
-    sign-in service, and what `access_token` raises.
+    sign-in service, and what `access_token` raises; ValueError for a URL of another host, or one that is
+    neither https nor on this machine.
     """
-    wanted = tuple(scopes)
+    origin, wanted = api_origin(url), tuple(scopes)
+    if origin not in engine().apis:
+        raise ValueError(f"access tokens may not go to {origin}. To allow it, call app.allow_api in app.py")
     answer = _send(method, url, access_token(wanted), body, headers)
     challenge = _claims_challenge(answer)
     if not challenge:
@@ -157,7 +176,7 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
     try:
-        response = engine().api_http(url).request(method, url, body=content, headers=sent)
+        response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
     except HttpOverloaded as error:
         raise TooBusy("too many calls to the web API are under way") from error
     except HttpError as error:
@@ -209,6 +228,8 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
             )
         if not kept:
             raise SessionEnded("the session has ended while its tokens were refreshed")
+        if token.claims:
+            renew_claims(token.claims)
         return token.secret
 
     try:

@@ -11,6 +11,7 @@ from werkzeug.routing import MapAdapter
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
+from .engine import Engine
 from .errors import add_error_pages
 from .header_guard import add_header_guard
 from .responses import add_response_rules
@@ -36,6 +37,7 @@ class SignInApp(Flask):
         self.session_interface = SessionInterface(self, parts)
         self.jinja_env.globals.update(
             provider_name=self.client.provider.name,
+            has_page=self.view_functions.__contains__,
             shows_operator_help=self.settings.shows_operator_help,
             has_api=bool(self.settings.endpoint),
             sign_in_includes_sign_up=self.client.provider.sign_in_includes_sign_up,
@@ -52,6 +54,14 @@ class SignInApp(Flask):
     def offers(self, user_flow: str) -> bool:
         """Whether the authority has this user flow: SIGN_IN, SIGN_UP, EDIT_PROFILE or RESET_PASSWORD."""
         return user_flow in self.client.user_flows
+
+    def allow_api(self, url: str) -> None:
+        """Let `call_api` send access tokens to the host of `url`, besides that of ENDPOINT.
+
+        Raises ValueError unless it is https, or http on this machine.
+        """
+        parts: Engine = self.extensions["signin"]
+        parts.allow_api(url)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Build every URL for the configured host, whatever host the request names."""

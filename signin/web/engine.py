@@ -1,5 +1,6 @@
-"""The parts that serve one app: settings, OAuth client, session records, HTTP client for web APIs."""
+"""The parts that serve one app: settings, OAuth client, session records, HTTP clients for web APIs."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -74,36 +75,35 @@ class Cookies:
 
 @dataclass(frozen=True)
 class Engine:
-    """Everything that requests share."""
+    """Everything that requests share. `apis` has an HTTP client for each API that may get access tokens."""
 
     settings: app_config.Settings
     client: Client
     records: Records
     seal: Seal
-    api_clients: dict[str, HttpClient]  # by origin
     cookies: Cookies
+    apis: dict[str, HttpClient] = field(default_factory=dict)
     refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
 
-    def api_http(self, url: str) -> HttpClient:
-        """The HTTP client for the web API at this URL. Each origin has its own connections and limits."""
-        origin = _origin(url)
-        if origin not in self.api_clients:
-            self.api_clients[origin] = HttpClient("web API", ca_for=url)
-        return self.api_clients[origin]
+    def allow_api(self, url: str) -> None:
+        """Let access tokens go to the origin of `url`. Raises ValueError, as `api_origin` does."""
+        self.apis.setdefault(api_origin(url), HttpClient("web API", ca_for=url))
 
 
 def make_engine(settings: app_config.Settings, store: Store) -> Engine:
     """Put the parts together for these settings. Raises CredentialUnusable for an unusable credential."""
     seal = Seal([settings.secret_key, *settings.secret_key_fallbacks])
     idle, absolute = settings.session_idle_minutes * 60, settings.session_absolute_minutes * 60
-    return Engine(
+    parts = Engine(
         settings=settings,
         client=Client(_provider(settings), settings.client_id, _credential(settings), settings.redirect_uri),
         records=Records(store, seal, idle=idle, absolute=absolute),
         seal=seal,
-        api_clients={_origin(url): HttpClient("web API", ca_for=url) for url in _api_urls(settings)},
         cookies=Cookies(settings.cookie_name_prefix, settings.https),
     )
+    for url in _api_urls(settings):
+        parts.allow_api(url)
+    return parts
 
 
 def engine() -> Engine:
@@ -145,11 +145,6 @@ def _api_urls(settings: app_config.Settings) -> list[str]:
     return [*urls, settings.graph_url] if settings.profile_scope else urls
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
 def _credential(settings: app_config.Settings) -> Credential:
     if settings.client_certificate_path:
         return Certificate(settings.client_certificate_path, settings.client_certificate_password)
@@ -158,6 +153,21 @@ def _credential(settings: app_config.Settings) -> Credential:
     if settings.managed_identity_client_id:
         return ManagedIdentity(settings.managed_identity_client_id)
     return ClientSecret(settings.client_secret or "")
+
+
+def api_origin(url: str) -> str:
+    """Scheme, host and port of a web API's URL.
+
+    Access tokens go there, so it is https, or http on this machine. Raises ValueError for any other URL, and
+    for one with a backslash, a blank or another character that programs read differently.
+    """
+    parts = urlsplit(url)
+    is_loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
+    if not is_safe or not parts.hostname or not re.fullmatch(r"[!-\[\]-~]+", url):
+        raise ValueError("the URL of a web API should be https, or http on this machine, percent-encoded")
+    port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
 def without_query(url: str) -> str:

@@ -25,6 +25,14 @@ class InteractionFailed(WebError):
     """The user signed in again as required, and it was not enough."""
 
 
+class RoleMissing(WebError):
+    """The user has none of the roles that the page requires."""
+
+
+class SentFromElsewhere(WebError):
+    """A form or script of another site tried to change something in the user's name."""
+
+
 class ProfileUnavailable(WebError):
     """Microsoft Graph does not give the user's profile."""
 

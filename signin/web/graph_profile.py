@@ -17,6 +17,7 @@ from signin.oidc import SIGN_IN, checked_hints, printable
 from .api import ApiAnswer, call_api
 from .engine import engine
 from .exceptions import ProfileUnavailable
+from .fetch_metadata import came_from_this_site
 from .responses import go_to, page
 from .user import current_user
 from .user_flows import begin_unasked
@@ -50,16 +51,21 @@ PROPERTIES = (
 )
 
 
-def show_profile(next_path: str, *, sent_from_elsewhere: bool = False) -> ResponseReturnValue:
+def show_profile(next_path: str, status: int = 200, problem: str = "") -> ResponseReturnValue:
     """A form with the user's profile. Raises ProfileUnavailable, and what `call_api` raises."""
     values = _read()
-    if sent_from_elsewhere:
-        return _form(values, values, next_path, 403, "Another site sent this form. Nothing has been changed.")
-    return _form(values, values, next_path)
+    return _form(values, values, next_path, status, problem)
 
 
 def save_profile(next_path: str) -> ResponseReturnValue:
-    """Save what the user has changed in the form, then renew the session's claims by a sign-in."""
+    """Save what the user has changed in the form, then renew the session's claims by a sign-in.
+
+    Only a form of this site can be saved, and only for the user that it was shown to.
+    """
+    if not came_from_this_site():
+        return show_profile(next_path, 403, "Another site sent this form. Nothing has been changed.")
+    if request.form.get("user") != current_user.id:
+        return show_profile(next_path, 409, "You now use another account. Nothing has been changed.")
     shown = {property.name: _one_line(request.form.get(f"was_{property.name}")) for property in PROPERTIES}
     typed = {property.name: _one_line(request.form.get(property.name)) for property in PROPERTIES}
     changed = {name: value for name, value in typed.items() if value != shown[name]}
@@ -68,7 +74,8 @@ def save_profile(next_path: str) -> ResponseReturnValue:
     if not typed["displayName"]:
         return _form(typed, shown, next_path, 400, "Please enter a display name.")
     body = {name: value or None for name, value in changed.items()}
-    answer = call_api(_me(), engine().settings.profile_scope, "PATCH", body=body)
+    settings = engine().settings
+    answer = call_api(settings.graph_me, settings.profile_scope, "PATCH", body=body)
     if not answer.ok:
         status, problem = _problem(answer)
         return _form(typed, shown, next_path, status, problem, answer.reference)
@@ -77,15 +84,12 @@ def save_profile(next_path: str) -> ResponseReturnValue:
 
 def _read() -> dict[str, str]:
     select = urlencode({"$select": ",".join(property.name for property in PROPERTIES)})
-    answer = call_api(f"{_me()}?{select}", engine().settings.profile_scope)
+    settings = engine().settings
+    answer = call_api(f"{settings.graph_me}?{select}", settings.profile_scope)
     profile = _json_object(answer)
     if not answer.ok or profile is None:
         raise ProfileUnavailable(f"Microsoft Graph: {answer.status or answer.failure}")
     return {property.name: _one_line(profile.get(property.name)) for property in PROPERTIES}
-
-
-def _me() -> str:
-    return f"{engine().settings.graph_url.rstrip('/')}/me"
 
 
 def _one_line(value: object) -> str:

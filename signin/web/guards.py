@@ -13,12 +13,14 @@ from signin.oidc import SIGN_IN, InteractionRequired, SignInRequired, checked_hi
 from .api import access_token
 from .engine import engine
 from .errors import log_failure
-from .exceptions import NotAVisit
-from .fetch_metadata import came_from_elsewhere, is_prefetch, is_script
-from .responses import local_path, page, requested_path
+from .exceptions import NotAVisit, RoleMissing, SentFromElsewhere
+from .fetch_metadata import came_from_elsewhere, came_from_this_site, is_prefetch, is_script
+from .responses import local_path, page, page_of_form, referring_page, requested_path, waiting_notice
 from .session import require_session_store
 from .user import current_user
-from .user_flows import begin_interaction, begin_unasked, forget_interaction
+from .user_flows import begin_interaction, begin_unasked, forget_interaction, just_came_back
+
+READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -31,7 +33,8 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
     """Let signed-in users see a view. Others sign in first and come back to it.
 
     With `scopes`, the user also has an access token for them before the view runs. A script gets a 401 with
-    the address of the sign-in page instead of a redirect.
+    the address of the sign-in page instead of a redirect. A request that can change something (POST, PUT)
+    has to come from a page of this site: browsers send the cookies with requests of sibling subdomains too.
     """
     wanted = tuple(scopes)
 
@@ -41,6 +44,8 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
             require_session_store()
             if not current_user:
                 return _sign_in_first()
+            if request.method not in READ_ONLY_METHODS and not came_from_this_site():
+                raise SentFromElsewhere("a request that changes something came from another site")
             try:
                 if wanted:
                     access_token(wanted)
@@ -50,9 +55,7 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
                 return response
             except InteractionRequired as error:
                 log_failure(error)
-                if is_script() or came_from_elsewhere():
-                    return _sign_in_first()
-                return begin_interaction(error, _path_to_return_to())
+                return _interact_first(error)
             except SignInRequired as error:
                 log_failure(error)
                 return _sign_in_first()
@@ -60,6 +63,25 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
         return guarded  # type: ignore[return-value]
 
     return decorate(view) if view else decorate
+
+
+def role_required(*roles: str) -> Callable[[View], View]:
+    """Let users see a view who have at least one of these roles. Others get a 403.
+
+    Includes `sign_in_required`. `current_user.roles` says where roles come from and how old they can be.
+    """
+
+    def decorate(view: View) -> View:
+        @sign_in_required
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+            if not current_user.roles.intersection(roles):
+                raise RoleMissing(f"user {current_user.id!r} has none of the roles {', '.join(roles)}")
+            return view(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]
+
+    return decorate
 
 
 def people_only(view: View) -> View:
@@ -95,28 +117,40 @@ def show_sign_in_page(next_path: str) -> ResponseReturnValue:
     """A 401 with a page that asks the user to sign in; for a script, the same as JSON."""
     require_session_store()
     if is_script():
-        return _unauthorized(next_path)
+        return _unauthorized()
     return page("sign_in.html", 401, next=next_path)
 
 
 def _sign_in_first() -> ResponseReturnValue:
-    next_path = _path_to_return_to()
     if is_script():
-        return _unauthorized(next_path)
+        return _unauthorized()
     _refuse_machines()
+    next_path, notice = _way_back("signed_in")
     if came_from_elsewhere():
         return page("sign_in.html", 401, next=next_path)
-    return begin_unasked(SIGN_IN, next_path)
+    return begin_unasked(SIGN_IN, next_path, notice)
 
 
-def _unauthorized(next_path: str) -> ResponseReturnValue:
-    sign_in_uri = engine().settings.origin + url_for("login", next=next_path)
+def _interact_first(error: InteractionRequired) -> ResponseReturnValue:
+    # To browsers, a page that follows on the sign-in service comes from there, also by way of the callback.
+    if is_script() or (came_from_elsewhere() and not just_came_back()):
+        return _sign_in_first()
+    _refuse_machines()
+    return begin_interaction(error, *_way_back(""))  # the user is signed in already: no news
+
+
+def _unauthorized() -> ResponseReturnValue:
+    """Tell a script where its page can send the user to sign in, and to come back to that page."""
+    sign_in_uri = engine().settings.origin + url_for("login", next=referring_page())
     body = jsonify(error="sign_in_required", sign_in_uri=sign_in_uri)
     return body, 401, {"WWW-Authenticate": "Session"}
 
 
-def _path_to_return_to() -> str:
-    return local_path(requested_path()) if request.method == "GET" else "/"
+def _way_back(notice: str) -> tuple[str, str]:
+    """The path to return to after the sign-in, and what to show there: `notice`, or more important news."""
+    if request.method not in READ_ONLY_METHODS:
+        return page_of_form(), "form_not_sent"
+    return local_path(requested_path()), waiting_notice() or notice
 
 
 def _refuse_machines() -> None:

@@ -1,11 +1,12 @@
 """Pages, redirects with a notice, and the rules for every response: one host, and the security headers."""
 
 import re
+import string
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, after_this_request, redirect, render_template, request
+from flask import Flask, Response, after_this_request, current_app, redirect, render_template, request
 
 from .engine import Engine, engine
 from .exceptions import Misdirected, OtherPort
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 THIS_MACHINE = re.compile(r"(?i:localhost|127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})", re.ASCII)
 INSTEAD = "signin.security_headers"  # in the WSGI environment
-LONGEST_PATH = 1500  # characters of a path to return to; it travels in a cookie, and browsers limit those
+LONGEST_PATH = 2000  # characters of a path to return to; it travels in a cookie, and browsers limit those
+ALLOWED_IN_URLS = string.ascii_letters + string.digits + string.punctuation
 
-# To load scripts, styles, images or fonts from another host, add the host to the directive here.
+# What pages may load, by kind: files of this site, and no code inside a page. To load something from another
+# host, add the host after 'self': "img-src": "'self' https://images.example.com"
 CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -34,10 +37,16 @@ CONTENT_SECURITY_POLICY = {
 
 def page(template: str, status: int = 200, **context: object) -> tuple[str, int]:
     """A rendered page, with the notice that the request before has left for it."""
-    notice = request.cookies.get(engine().cookies.notice)
+    notice = waiting_notice()
     if notice:
         forget_cookie(engine().cookies.notice)
-    return render_template(template, notice=NOTICES.get(notice or ""), status=status, **context), status
+    return render_template(template, notice=NOTICES.get(notice), status=status, **context), status
+
+
+def waiting_notice() -> str:
+    """The notice that the request before has left for the next page; empty if there is none."""
+    notice = request.cookies.get(engine().cookies.notice, "")
+    return notice if notice in NOTICES else ""
 
 
 def redirect_to(location: str, status: int = 302) -> Response:
@@ -46,9 +55,10 @@ def redirect_to(location: str, status: int = 302) -> Response:
 
 
 def go_to(location: str, *, notice: str) -> Response:
-    """A redirect to a page that shows `notice`, one of words.NOTICES."""
+    """A redirect to a page that shows `notice`: one of words.NOTICES, or empty for none."""
     response = redirect_to(location, 303)
-    response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
+    if notice:
+        response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
     return response
 
 
@@ -62,20 +72,43 @@ def forget_cookie(name: str) -> None:
 
 
 def local_path(path: str | None) -> str:
-    """`path` if it leads to a page of this site, else `/`.
+    """`path`, percent-encoded, if it leads to a page of this site; else `/`.
 
-    Only printable ASCII without a backslash can pass, because browsers and servers disagree about the rest.
+    Control characters and backslashes cannot pass, because browsers and servers read them differently. A path
+    that is too long loses its query.
     """
-    if not path or len(path) > LONGEST_PATH or not re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
+    if not path or not re.fullmatch(r"/(?!/)[^\x00-\x1f\x7f-\x9f\\]*", path):
         return "/"
+    encoded = quote(path, safe=ALLOWED_IN_URLS, errors="replace")
+    if len(encoded) > LONGEST_PATH:
+        encoded = encoded.partition("?")[0]
     not_pages = {"/login", "/signup", "/logout", engine().settings.callback_path}
-    return "/" if urlsplit(path).path in not_pages else path
+    if len(encoded) > LONGEST_PATH or urlsplit(encoded).path in not_pages:
+        return "/"
+    return encoded
 
 
 def requested_path() -> str:
     """The path and query of this request, encoded as in an address bar."""
     query = request.query_string.decode("ascii", "ignore")
     return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+
+
+def referring_page() -> str | None:
+    """The path of this site's page that sent this request, if the browser says so.
+
+    Under our Referrer-Policy it does for a script's `fetch(url, {referrerPolicy: "same-origin"})`.
+    """
+    origin, referrer = engine().settings.origin, request.headers.get("Referer", "")
+    return local_path(referrer.removeprefix(origin)) if referrer.startswith(f"{origin}/") else None
+
+
+def page_of_form() -> str:
+    """The path of the page with the form that was submitted with this request, as far as that can be told."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter and adapter.test(request.path, method="GET"):
+        return local_path(requested_path())
+    return referring_page() or "/"
 
 
 def add_response_rules(app: Flask, parts: Engine) -> None:

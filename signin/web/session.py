@@ -9,7 +9,7 @@ from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from signin.oidc import SignIn, printable
+from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, printable
 from signin.sessions import StoreError
 
 from .browser_name import browser_name
@@ -82,8 +82,10 @@ def this_session() -> Session:
     return cast(Session, flask_session)
 
 
-def start_session(completed: SignIn) -> None:
+def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
     """Start a session under a new id. It takes the place of the session that the browser presented.
+
+    With `keep_other_apis`, the user keeps the access tokens for APIs that this sign-in was not for.
 
     Raises SessionEnded if the user has signed out of that session meanwhile, or everywhere; and StoreError.
     """
@@ -96,9 +98,12 @@ def start_session(completed: SignIn) -> None:
         "scopes": sorted(printable(scope) for scope in completed.granted_scopes),
         "browser": browser_name(request.user_agent.string),
     }
+    token_cache = completed.token_cache
+    if keep_other_apis and session.get("account_id") == completed.account_id:
+        token_cache = engine().client.add_other_apis(token_cache, engine().records.tokens(session.sid))
     session_id = engine().records.start(
         data,
-        completed.token_cache,
+        token_cache,
         presented=session.sid,
         indexes=indexes_of(completed.user_id, completed.claims),
         began=completed.began,
@@ -108,6 +113,34 @@ def start_session(completed: SignIn) -> None:
     session.sid, session.started = session_id, True
     forget_user()
     log.info("signed in: user=%r", completed.user_id)
+
+
+def renew_claims(refreshed: dict[str, Any]) -> None:
+    """Take over what a refreshed ID token says about the user. Raises StoreError.
+
+    What the user may do is what the new token says: a role that was taken away is gone. Details are renewed
+    too. Azure AD B2C may repeat those of the sign-in that the refresh token comes from (Microsoft Learn,
+    "OpenID Connect in Azure AD B2C"). That undoes no edit, because a profile edit leads to a new sign-in.
+    """
+    session = this_session()
+    # Another request may have changed the session while this one waited for the token.
+    data = engine().records.read(session.sid)
+    if data is None:
+        return
+    kept = {name: value for name, value in data["claims"].items() if not _is_permission(name)}
+    claims = kept | {name: value for name, value in refreshed.items() if name not in PROTOCOL_CLAIMS}
+    if claims == data["claims"]:
+        return
+    data["claims"] = claims
+    engine().records.replace(session.sid, data)
+    was_modified = session.modified
+    session.update(data)
+    session.modified = was_modified  # it has just been saved
+    forget_user()
+
+
+def _is_permission(claim: str) -> bool:
+    return claim in AUTHORIZATION_CLAIMS or claim == engine().settings.roles_claim
 
 
 def user_index(user_id: str) -> str:

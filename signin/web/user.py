@@ -10,6 +10,8 @@ from werkzeug.local import LocalProxy
 
 from signin.oidc import DescribedClaim, described, display_name, email, identity_provider
 
+from .engine import engine
+
 
 @dataclass(frozen=True)
 class User:
@@ -35,6 +37,16 @@ class User:
     def email(self) -> str:
         """The user's e-mail address, to show and not to identify the user by. Empty if there is none."""
         return email(self.claims)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The user's roles, as of the sign-in or the latest refreshed token: the claim ROLES_CLAIM.
+
+        The claim is a list, or text separated by commas, as in a custom attribute of Azure AD B2C.
+        """
+        value = self.claims.get(engine().settings.roles_claim)
+        names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+        return frozenset(name.strip() for name in names if isinstance(name, str) and name.strip())
 
     @property
     def signed_in_since(self) -> datetime:

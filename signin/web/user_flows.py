@@ -7,7 +7,7 @@ worker can complete it, and the server stores nothing for strangers.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, request
@@ -16,9 +16,10 @@ from signin.oidc import SIGN_IN, SIGN_UP, InteractionRequired, checked_hints
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
-from .responses import forget_cookie, redirect_to
+from .responses import forget_cookie, redirect_to, waiting_notice
 from .session import require_session_store
 
+LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
 LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
 MOST_BYTES = 6000  # of pending flows in one browser; servers refuse requests with larger headers
 MOST_COOKIES = 12  # pending flows that are looked at; a browser of ours has fewer
@@ -35,6 +36,7 @@ class PendingFlow:
     next_path: str
     notice: str
     hints: dict[str, str]
+    adds_scopes: bool = False  # the sign-in is for one API; the tokens for others stay
 
 
 def hints_from(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -57,13 +59,13 @@ def begin_user_flow(
     `scopes` names others.
     """
     require_session_store()
-    hints = dict(hints or {})
+    hints, adds_scopes = dict(hints or {}), scopes is not None
     if scopes is None:
         scopes = engine().settings.scope if user_flow in (SIGN_IN, SIGN_UP) else ()
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
-    _keep(PendingFlow(user_flow, flow, next_path, notice, language), response)
+    _keep(PendingFlow(user_flow, flow, next_path, notice, language, adds_scopes), response)
     return response
 
 
@@ -77,7 +79,7 @@ def begin_unasked(
     return response
 
 
-def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "signed_in") -> Response:
+def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "") -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
     Raises InteractionFailed if that has just been done for the same scopes, whatever the claims: an API may
@@ -95,6 +97,11 @@ def begin_interaction(error: InteractionRequired, next_path: str, notice: str = 
     response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
     _count_try(tries, response)
     return response
+
+
+def just_came_back() -> bool:
+    """Whether the browser comes from the sign-in service by way of the callback, which left one of these."""
+    return bool(waiting_notice()) or engine().cookies.tries in request.cookies
 
 
 def forget_interaction() -> None:
@@ -128,9 +135,19 @@ def forget_pending_flows() -> None:
 def _keep(pending: PendingFlow, response: Response) -> None:
     cookies = engine().cookies
     name = cookies.flow + pending.auth_code_flow["state"]
-    sealed = engine().seal.seal(name, vars(pending))
+    sealed = _sealed(name, pending)
     response.set_cookie(name, sealed, max_age=LIFETIME, **cookies.attributes)
     _forget_oldest_flows(MOST_BYTES - len(name) - len(sealed))
+
+
+def _sealed(name: str, pending: PendingFlow) -> str:
+    """The value of the pending flow's cookie. The path to return to is shortened if it would be too large."""
+    sealed = ""
+    for next_path in (pending.next_path, pending.next_path.partition("?")[0], "/"):
+        sealed = engine().seal.seal(name, vars(replace(pending, next_path=next_path)))
+        if len(name) + len(sealed) <= LARGEST_COOKIE:
+            break
+    return sealed
 
 
 def _tries_so_far() -> int:

@@ -36,6 +36,11 @@ NOTICES = {
     "session_ended": Notice("That session has ended."),
     "session_gone": Notice("That session had ended already.", good=False),
     "other_sessions_ended": Notice("All your other sessions have ended."),
+    "task_added": Notice("The task has been added."),
+    "form_not_sent": Notice(
+        "You are signed in. Your form was not sent, because your sign-in had ended. Please send it again.",
+        good=False,
+    ),
     "cancelled": Notice("Cancelled. Nothing has changed.", good=False),
     "signed_out": Notice("You are signed out."),
     "signed_out_here": Notice(
@@ -171,6 +176,22 @@ WORDS: Mapping[type[Exception], Words] = {
         409,
         "That was another account",
         "You are still signed in with your previous account. To use the other account, sign out first.",
+        sign_in_again=False,
+    ),
+    exceptions.RoleMissing: Words(
+        403,
+        "You do not have access to this page",
+        "Your account lacks the role that it requires. If you have just been given the role, sign out and "
+        "sign in again. Otherwise ask the people who run this site.",
+        "The log names the role, and ROLES_CLAIM the claim that roles are read from. The page with "
+        "token details shows what the ID token holds.",
+        sign_in_again=False,
+    ),
+    exceptions.SentFromElsewhere: Words(
+        403,
+        "This was not sent from a page of this site",
+        "Nothing has been changed. Open the page here, and send the form again.",
+        "The request names another origin than REDIRECT_URI does.",
         sign_in_again=False,
     ),
     exceptions.ProfileUnavailable: Words(

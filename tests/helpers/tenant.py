@@ -43,6 +43,10 @@ class Tenant:
         account = self.control("POST", "accounts", email=email, password=password, display_name=display_name)
         return {**account, "password": password}
 
+    def change_account(self, **attributes: object) -> None:
+        """Change this test's account, such as `claims={"roles": ["admin"]}`."""
+        self.control("PATCH", f"accounts/{self.account['email']}", **attributes)
+
     def revoke_tokens(self) -> None:
         """Revoke the refresh tokens of this test's account."""
         self.control("POST", f"accounts/{self.account['email']}/revoke")

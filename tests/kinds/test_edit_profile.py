@@ -1,5 +1,6 @@
 """Profile editing on a page of the app, which reads and writes the profile in Microsoft Graph."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import requests
 
 from local_tenant import LocalTenant
+from tests.helpers.app import RunningApp, import_app
 from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
 from tests.kinds.conftest import ENTRA_ID, ServeKind
@@ -112,6 +114,15 @@ def test_a_form_that_another_site_sends_changes_nothing(user: Browser, tenant: T
 
 
 @pytest.mark.parametrize("kind", [ENTRA_ID])
+def test_a_form_of_another_account_changes_nothing(user: Browser, tenant: Tenant) -> None:
+    answer = save(user, user="somebody-else", city="Paris")
+
+    assert answer.status_code == 409
+    assert "You now use another account. Nothing has been changed." in user.text
+    assert patches(tenant) == []
+
+
+@pytest.mark.parametrize("kind", [ENTRA_ID])
 @pytest.mark.parametrize(
     "fault, status, words",
     [
@@ -187,3 +198,14 @@ def test_without_the_setting_there_is_neither_page_nor_link(
 
         assert "Edit profile" not in browser.text
         assert browser.get(PAGE).status_code == 404
+
+
+@pytest.mark.parametrize("kind", [ENTRA_ID])
+def test_flask_check_names_a_graph_that_is_not_there(app: RunningApp, local: LocalTenant) -> None:
+    environ = app.environ | {"GRAPH_URL": f"{local.graph_url}/v0"}
+
+    result = import_app(environ).test_cli_runner().invoke(args=["check", "--json"], env=environ)
+
+    faults = {f["what"]: f["advice"] for f in json.loads(result.output) if not f["ok"]}
+    assert list(faults) == ["Microsoft Graph"]
+    assert "GRAPH_URL" in faults["Microsoft Graph"]

@@ -255,7 +255,7 @@ def test_token_response_of_the_msal_family(visitor: Visitor, tenant: LocalTenant
     assert response["expires_on"] == response["not_before"] + 3600
     assert (response["expires_in"], response["refresh_token_expires_in"]) == (3600, 1209600)
     assert response["resource"] == claims(response["access_token"])["aud"]
-    assert response["scope"] == tenant.settings["SCOPE"]
+    assert response["scope"] == visitor.api_scopes
     assert decoded(response["client_info"]) == {
         "uid": f"{tenant.account['sub']}-{SIGN_IN.lower()}",
         "utid": tenant.settings["B2C_TENANT_ID"],
@@ -278,7 +278,7 @@ def test_token_response_of_the_other_family(visitor: Visitor, tenant: LocalTenan
         "refresh_token",
         "refresh_token_expires_in",
     ]
-    assert response["scope"] == "openid offline_access " + tenant.settings["SCOPE"]
+    assert response["scope"] == f"openid offline_access {visitor.api_scopes}"
     assert decoded(response["profile_info"]) == {
         "ver": "1.0",
         "tid": tenant.settings["B2C_TENANT_ID"],

@@ -31,6 +31,11 @@ class Visitor:
     def close(self) -> None:
         self.http.close()
 
+    @property
+    def api_scopes(self) -> str:
+        """The scopes of reading and of writing."""
+        return f"{self.tenant.settings['SCOPE']} {self.tenant.settings['WRITE_SCOPE']}"
+
     # --- the person
 
     def authorize(self, user_flow: str = SIGN_IN, **changes: Any) -> requests.Response:
@@ -39,7 +44,7 @@ class Visitor:
             "client_id": self.tenant.settings["CLIENT_ID"],
             "response_type": "code",
             "redirect_uri": self.tenant.settings["REDIRECT_URI"],
-            "scope": "openid offline_access " + self.tenant.settings["SCOPE"],
+            "scope": f"openid offline_access {self.api_scopes}",
             "state": "some-state",
             "nonce": "some-nonce",
         } | changes

@@ -1,0 +1,50 @@
+// The pages work without this script. With it, what was clicked is marked as busy until the next page is there,
+// and a form is not sent twice.
+
+const LONGEST_BUSY = 20_000; // milliseconds; a click that only downloads a file brings no next page
+
+/**
+ * Like fetch, for a script of this site. If the session has ended, the user signs in and comes back to this page.
+ *
+ *     import { fetchSignedIn } from "./app.js";
+ *     const response = await fetchSignedIn("/reports.json");
+ */
+export async function fetchSignedIn(url, options = {}) {
+  // The server sends the user back to the page that the Referer header names.
+  const response = await fetch(url, { ...options, referrerPolicy: "same-origin" });
+  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+  const signInUri = response.status === 401 && isJson && (await response.clone().json()).sign_in_uri;
+  if (signInUri) location.assign(signInUri);
+  return response;
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) markBusy(event, event.target, event.submitter);
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a.button, .nav a, .choices a");
+  const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || link?.target;
+  if (link && !opensElsewhere && !event.defaultPrevented) markBusy(event, link, link);
+});
+
+/** Mark `shown` as busy. Stop the event if `clicked` is busy already. */
+function markBusy(event, clicked, shown) {
+  if (clicked.hasAttribute("data-busy")) {
+    event.preventDefault();
+    return;
+  }
+  clicked.setAttribute("data-busy", "");
+  shown?.setAttribute("aria-busy", "true");
+  setTimeout(endBusy, LONGEST_BUSY);
+}
+
+function endBusy() {
+  for (const element of document.querySelectorAll("[data-busy], [aria-busy]")) {
+    element.removeAttribute("data-busy");
+    element.removeAttribute("aria-busy");
+  }
+}
+
+// The Back button can show this page as it was left.
+window.addEventListener("pageshow", endBusy);
