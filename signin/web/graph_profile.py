@@ -17,7 +17,6 @@ from signin.oidc import SIGN_IN, checked_hints, printable
 from .api import ApiAnswer, call_api
 from .engine import engine
 from .exceptions import ProfileUnavailable
-from .fetch_metadata import came_from_this_site
 from .responses import go_to, page
 from .user import current_user
 from .user_flows import begin_unasked
@@ -60,10 +59,9 @@ def show_profile(next_path: str, status: int = 200, problem: str = "") -> Respon
 def save_profile(next_path: str) -> ResponseReturnValue:
     """Save what the user has changed in the form, then renew the session's claims by a sign-in.
 
-    Only a form of this site can be saved, and only for the user that it was shown to.
+    It is only saved for the user that the form was shown to. `sign_in_required` has refused forms of other
+    sites.
     """
-    if not came_from_this_site():
-        return show_profile(next_path, 403, "Another site sent this form. Nothing has been changed.")
     if request.form.get("user") != current_user.id:
         return show_profile(next_path, 409, "You now use another account. Nothing has been changed.")
     shown = {property.name: _one_line(request.form.get(f"was_{property.name}")) for property in PROPERTIES}
