@@ -14,7 +14,12 @@ export async function fetchSignedIn(url, options = {}) {
   const response = await fetch(url, { ...options, referrerPolicy: "same-origin" });
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
   const signInUri = response.status === 401 && isJson && (await response.clone().json()).sign_in_uri;
-  if (signInUri) location.assign(signInUri);
+  // Once a minute at most: what is missing may be something that signing in does not bring.
+  const sentAt = Number(sessionStorage.getItem("sent-to-sign-in"));
+  if (signInUri && Date.now() - sentAt > 60_000) {
+    sessionStorage.setItem("sent-to-sign-in", Date.now());
+    location.assign(signInUri);
+  }
   return response;
 }
 

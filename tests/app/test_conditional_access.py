@@ -141,8 +141,9 @@ def test_a_cancelled_sign_in_does_not_count_as_a_refusal(user: Browser, tenant: 
 def test_a_script_is_told_to_send_the_user_to_sign_in(user: Browser, tenant: Tenant) -> None:
     tenant.misbehave(api=insufficient_claims())
 
-    answer = user.get(PAGE, Sec_Fetch_Mode="cors", Sec_Fetch_Site="same-origin")
+    page = f"{user.app_url}/token_details"
+    answer = user.get(PAGE, Sec_Fetch_Mode="cors", Sec_Fetch_Site="same-origin", Referer=page)
 
     assert answer.status_code == 401
-    assert answer.json()["sign_in_uri"].startswith(f"{user.app_url}/login")
+    assert answer.json()["sign_in_uri"].endswith("/login?next=/token_details")
     assert tenant.seen("authorize") == []

@@ -129,6 +129,18 @@ def test_a_script_whose_session_has_ended_brings_the_user_back_to_its_page(perso
     expect(person.page.locator("#shown")).to_have_text("the script runs")
 
 
+def test_a_script_that_a_sign_in_does_not_help_causes_no_loop(person: Person) -> None:
+    body = {"sign_in_uri": f"{person.app_url}/login?next=/board"}
+    person.page.route("**/board.json", lambda route: route.fulfill(status=401, json=body))
+    load = person.page.get_by_role("button", name="Load")
+    with person.page.expect_navigation(url="**/board"):
+        load.click()
+    load.click()
+
+    expect(person.page.locator("#shown")).to_have_text("")  # the answer has no text
+    person.complaints[:] = [text for text in person.complaints if "401" not in text]
+
+
 def test_a_form_whose_session_has_ended_says_that_it_was_not_sent(person: Person, saved: list[str]) -> None:
     lose_the_session(person)
     before = len(saved)
