@@ -33,8 +33,9 @@ class Visitor:
 
     @property
     def api_scopes(self) -> str:
-        """The scopes of reading and of writing."""
-        return f"{self.tenant.settings['SCOPE']} {self.tenant.settings['WRITE_SCOPE']}"
+        """The scopes of reading and, at the kinds whose API has it, of writing."""
+        settings = self.tenant.settings
+        return f"{settings['SCOPE']} {settings.get('WRITE_SCOPE', '')}".strip()
 
     # --- the person
 
