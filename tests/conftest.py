@@ -1,7 +1,6 @@
 """The app and the local tenant as real servers, and a browser to drive them with."""
 
 import os
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,16 +19,18 @@ class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Runs tests that share a server or a browser in one worker, so that it is started once.
 
     pytest-xdist 3.8 has marks for this, xdist_group. With pytest 9.2 they have no effect.
+    It begins with the largest group, so that none is left over for the end.
     """
 
+    GROUPS = (
+        "tests/browser/",
+        "tests/deployment/test_gunicorn",
+        "tests/deployment/test_nginx",
+        "tests/oidc_provider/",
+    )
+
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        gunicorn = file.endswith("test_gunicorn.py") and re.search(r"\[(embedded|redis)", test)
-        if gunicorn:
-            return f"gunicorn {gunicorn[1]}"
-        if file.startswith("tests/browser/"):
-            return "browser"
-        return file if file.endswith("test_nginx.py") else nodeid
+        return next((group for group in self.GROUPS if nodeid.startswith(group)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServersTogether:
