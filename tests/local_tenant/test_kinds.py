@@ -268,6 +268,7 @@ def test_token_is_for_one_api(visitor: MicrosoftVisitor, tenant: LocalTenant) ->
 # --- Errors
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID])
 @pytest.mark.parametrize(
     ("changes", "status", "error"),
     [
@@ -295,6 +296,7 @@ def test_code_works_once(visitor: MicrosoftVisitor) -> None:
     assert error_code(visitor.redeem(code)) == ("invalid_grant", "AADSTS54005")
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID])
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -312,6 +314,7 @@ def test_error_that_goes_back_to_the_app(
     assert re.search(TRACE, parameters(answer)["error_description"])
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID])
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
