@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 
@@ -112,7 +112,9 @@ def _one_line_errors(command: Command) -> Command:
 @click.command()
 @_with(COMMON_OPTIONS, SETTING_OPTIONS)
 @click.option(
-    "--logout-url", metavar="URL", help="Front-channel logout URL, if you add such a page to the app."
+    "--logout-url",
+    metavar="URL",
+    help="Front-channel logout URL. Default with https, except for B2C: the app's /frontchannel_logout.",
 )
 @click.option("--api", is_flag=True, help="Register a web API too, and let the app call it.")
 @click.option(
@@ -252,7 +254,8 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         name=options["name"] or DEFAULT_NAME,
         redirect_uri=redirect_uri,
         sign_out_uri=f"{origin.scheme}://{origin.netloc}/",
-        logout_url=options.get("logout_url"),
+        logout_url=options.get("logout_url") or _logout_url(kind, origin),
+        replace_logout_url=bool(options.get("logout_url")),
         personal_accounts=known.get("AUTHORITY", "").rstrip("/").endswith(("/common", "/consumers")),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
@@ -262,6 +265,13 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         user_flow=options.get("user_flow") or known.get("SIGNUPSIGNIN_USER_FLOW"),
         restore=bool(options.get("restore")),
     )
+
+
+def _logout_url(kind: str, origin: SplitResult) -> str | None:
+    """The app's own page for front-channel sign-out, which Microsoft calls by https only."""
+    if kind == B2C or origin.scheme != "https":
+        return None
+    return f"https://{origin.netloc}/frontchannel_logout"
 
 
 def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
@@ -296,7 +306,11 @@ def _registered_settings(
     if wanted.api_scopes and known.get("ENDPOINT") and "api" in facts:
         api = facts["api"]
         uris = api.get("identifierUris") or [wanted.api_identifier_uri(api["appId"])]
-        more["SCOPE"] = " ".join(f"{uris[0]}/{scope}" for scope in wanted.api_scopes)
+        scopes = [f"{uris[0]}/{scope}" for scope in wanted.api_scopes]
+        if wanted.api_scopes == DEFAULT_API_SCOPES:
+            more["SCOPE"], more["WRITE_SCOPE"] = scopes
+        else:
+            more["SCOPE"] = " ".join(scopes)
     return more
 
 

@@ -225,7 +225,8 @@ class _Planner:
         uris = present.get("redirectUris") or []
         missing = [uri for uri in body["web"]["redirectUris"] if uri not in uris]
         web: Json = {"redirectUris": [*uris, *missing]} if missing else {}
-        if wanted.logout_url and present.get("logoutUrl") != wanted.logout_url:
+        may_set_logout_url = wanted.replace_logout_url or not present.get("logoutUrl")
+        if wanted.logout_url and may_set_logout_url and present.get("logoutUrl") != wanted.logout_url:
             web["logoutUrl"] = wanted.logout_url
         if web:
             self._patch("web", f"Add {' and '.join(missing) or 'the logout URL'} to {name}", {"web": web})

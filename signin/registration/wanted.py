@@ -33,6 +33,7 @@ class Wanted:
     redirect_uri: str
     sign_out_uri: str
     logout_url: str | None = None
+    replace_logout_url: bool = False  # also one that somebody has set in the portal
     personal_accounts: bool = False
     api_scopes: tuple[str, ...] = ()
     certificate: Certificate | None = None

@@ -134,7 +134,8 @@ def test_a_web_api_becomes_endpoint_and_scope(clone: Clone) -> None:
     clone.run("register", *B2C, "--api", "--endpoint", "http://localhost:6000/tasks", "--yes")
 
     api = "https://contoso.onmicrosoft.com/flask-web-app-api"
-    assert clone.env["SCOPE"] == f"{api}/tasks.read {api}/tasks.write"
+    assert clone.env["SCOPE"] == f"{api}/tasks.read"
+    assert clone.env["WRITE_SCOPE"] == f"{api}/tasks.write"
     assert clone.env["ENDPOINT"] == "http://localhost:6000/tasks"
 
 
