@@ -560,6 +560,16 @@ def test_name_comes_from_userinfo(provider: stand_in.Provider) -> None:
     assert (claims["name"], claims["aud"], claims["iss"]) == ("Ada", CLIENT_ID, f"{OP}/realms/a")
 
 
+@pytest.mark.parametrize("name", ["", "unknown", "\u200b", ["Ada"], {"a": 1}, 7])
+def test_name_of_userinfo_wins_where_the_id_token_has_no_name(
+    name: object, provider: stand_in.Provider
+) -> None:
+    client = client_of(nameless().but(claims={"name": name, "email": "ada@example.com"}), provider)
+    provider.userinfo = {"sub": "some-sub", "name": "Ada", "email": "another@example.com"}
+    claims = sign_in(client, provider).claims
+    assert (claims["name"], claims["email"]) == ("Ada", "ada@example.com")
+
+
 def test_userinfo_about_somebody_else_is_refused(provider: stand_in.Provider) -> None:
     client = client_of(nameless(), provider)
     provider.userinfo = {"sub": "another-sub", "name": "Eve"}
