@@ -422,13 +422,9 @@ def read(environ: Mapping[str, str]) -> Settings:
             values[setting.name] = setting.metadata["cast"](text)
         except (ValueError, KeyError, IndexError):  # the last two: a stray brace in AUTHORITY_TEMPLATE
             faults.append(f"{name} is malformed. It should be {setting.metadata['looks_like']}")
-    defaults = {setting.name: setting.default for setting in fields(Settings)}
-    given = {
-        name
-        for name in environ
-        # .env.sample has some defaults in it. They contradict nothing.
-        if environ[name].strip() and values.get(name.lower(), "") != defaults.get(name.lower())
-    }
+    # .env.sample has some defaults in it. They contradict nothing.
+    defaults = {name for name, value in values.items() if value == getattr(Settings, name, MISSING)}
+    given = {name for name in environ if environ[name].strip() and name.lower() not in defaults}
     faults += _authority_faults(given, values)
     faults += _credential_faults(given)
     faults += _web_api_faults(given, values)
@@ -520,7 +516,7 @@ def _tenant_faults(given: set[str], values: dict[str, Any]) -> list[str]:
         return [f"AUTHORITY is for personal accounts, so ALLOWED_TENANTS should be {PERSONAL_TENANT}"]
     if tenant == "organizations" and allowed == {PERSONAL_TENANT}:
         return [
-            "AUTHORITY lets no personal accounts sign in, and ALLOWED_TENANTS nobody else. "
+            "AUTHORITY is for organizations, and ALLOWED_TENANTS lists only the tenant of personal accounts. "
             "Set AUTHORITY to https://login.microsoftonline.com/consumers"
         ]
     return []
@@ -545,7 +541,8 @@ def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     faults = []
     if ("ENDPOINT" in given) != ("SCOPE" in given):
         faults.append("ENDPOINT and SCOPE belong together. Set both, or neither")
-    for name in ("SCOPE", "WRITE_SCOPE", "PROFILE_SCOPE"):
+    names = ["SCOPE", "WRITE_SCOPE"] + ["PROFILE_SCOPE"] * ("AUTHORITY" in given)
+    for name in names:
         faults += _scope_faults(name, values.get(name.lower(), ()), given)
     return faults
 

@@ -34,6 +34,15 @@ def test_profile_editing_takes_a_scope() -> None:
             GOOD | {"GRAPH_URL": "https://graph.microsoft.us/v1.0"},
             "GRAPH_URL has an effect only with PROFILE_SCOPE",
         ),
+        (
+            {
+                **ENTRA,
+                "AUTHORITY": "",
+                "OIDC_AUTHORITY": "https://login.example.com",
+                "PROFILE_SCOPE": "edit",
+            },
+            "PROFILE_SCOPE has an effect only with AUTHORITY",
+        ),
         (ENTRA | {"PROFILE_SCOPE": "openid"}, "PROFILE_SCOPE is malformed"),
         (ENTRA | {"GRAPH_URL": "http://graph.example/v1.0"}, "GRAPH_URL is malformed"),
     ],

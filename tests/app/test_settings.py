@@ -193,7 +193,10 @@ def test_the_settings_tell_the_kind_of_authority(settings: dict[str, str], kind:
         ),
         ({"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": "*"}, f"should be {PERSONAL}"),
         ({"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": TENANT_ID}, f"should be {PERSONAL}"),
-        ({"AUTHORITY": f"{ENTRA}/organizations", "ALLOWED_TENANTS": PERSONAL}, "no personal accounts"),
+        (
+            {"AUTHORITY": f"{ENTRA}/organizations", "ALLOWED_TENANTS": PERSONAL},
+            "only the tenant of personal accounts",
+        ),
         ({"AUTHORITY": f"{ENTRA}/common"}, "ALLOWED_TENANTS is missing"),
         ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": "contoso"}, "ALLOWED_TENANTS is malformed"),
         (
