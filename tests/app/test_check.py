@@ -146,6 +146,12 @@ def test_an_unknown_scope_is_named(check: Check) -> None:
     assert scope in wrong(check("--json", SCOPE=scope))["sign-in request to B2C_1_signupsignin1"]
 
 
+def test_no_finding_sends_the_reader_to_the_check_itself(check: Check, tenant: Tenant) -> None:
+    tenant.misbehave(discovery={"set": {"issuer": "https://evil.example/v2.0/"}})
+
+    assert all("flask check" not in said for said in wrong(check("--json")).values())
+
+
 def test_a_store_that_does_not_answer_is_noticed(check: Check, dead_port: int) -> None:
     faults = wrong(check("--json", REDIS_URL=f"redis://127.0.0.1:{dead_port}/0"))
 

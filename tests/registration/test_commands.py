@@ -161,13 +161,23 @@ def test_settings_of_another_authority_are_emptied(clone: Clone) -> None:
 
 
 def test_a_certificate_takes_the_place_of_the_secret(clone: Clone) -> None:
-    clone.run("register", *B2C, "--yes")
+    clone.server.directory.tenant_type = "CIAM"
+    clone.run("register", "--authority", "https://contoso.ciamlogin.com", "--yes")
     path = certificate_file(clone.folder)
     clone.run("register", "--client-certificate-path", str(path), "--yes")
 
     assert app_config.read(clone.env).client_certificate_path == path
     assert clone.env["CLIENT_CERTIFICATE_PATH"] == str(path)
     assert "CLIENT_SECRET" not in clone.env
+
+
+def test_b2c_is_registered_with_a_secret_only(clone: Clone) -> None:
+    path = certificate_file(clone.folder)
+    done = clone.run("register", *B2C, "--client-certificate-path", str(path), "--yes")
+
+    assert done.returncode == 2
+    assert "Azure AD B2C has a client secret" in done.stderr
+    assert not clone.env_path.exists()
 
 
 def test_no_stops_before_anything_is_changed(clone: Clone) -> None:
