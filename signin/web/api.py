@@ -159,7 +159,7 @@ def call_api(
     challenge = _claims_challenge(answer)
     if challenge:
         error = InteractionRequired("the API wants more of the sign-in", claims=challenge)
-        error.scopes = wanted
+        error.scopes = error.wanted = wanted
         raise error
     return answer
 
@@ -236,6 +236,9 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
         # Waiting holds a thread as a call does, so it takes a slot of the bulkhead too.
         with parts.client.http.bulkhead:
             used_before[wanted] = parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
+    except InteractionRequired as error:
+        error.wanted = wanted
+        raise
     except (HttpOverloaded, LockTimeout, TooManyWaiting) as error:
         raise TooBusy("too many requests wait for this session's tokens") from error
     return used_before[wanted]

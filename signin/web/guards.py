@@ -13,12 +13,19 @@ from signin.oidc import SIGN_IN, InteractionRequired, SignInRequired, checked_hi
 from .api import access_token
 from .engine import engine
 from .errors import log_failure
-from .exceptions import NotAVisit, RoleMissing, SentFromElsewhere
+from .exceptions import InteractionFailed, NotAVisit, RoleMissing, SentFromElsewhere
 from .fetch_metadata import came_from_elsewhere, came_from_this_site, is_prefetch, is_script
 from .responses import local_path, page, page_of_form, referring_page, requested_path, waiting_notice
 from .session import require_session_store
 from .user import current_user
-from .user_flows import begin_interaction, begin_unasked, forget_interaction, just_came_back
+from .user_flows import (
+    begin_interaction,
+    begin_unasked,
+    forget_satisfied_interaction,
+    just_came_back,
+    seal_need,
+    was_just_asked_for,
+)
 
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -51,14 +58,14 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
                     access_token(wanted)
                 response = view(*args, **kwargs)
                 if "access_tokens" in g:
-                    forget_interaction()
+                    forget_satisfied_interaction(g.access_tokens)
                 return response
             except InteractionRequired as error:
                 log_failure(error)
                 return _interact_first(error)
             except SignInRequired as error:
                 log_failure(error)
-                return _sign_in_first()
+                return _sign_in_first(error)
 
         return guarded  # type: ignore[return-value]
 
@@ -121,9 +128,9 @@ def show_sign_in_page(next_path: str) -> ResponseReturnValue:
     return page("sign_in.html", 401, next=next_path)
 
 
-def _sign_in_first() -> ResponseReturnValue:
+def _sign_in_first(error: SignInRequired | None = None) -> ResponseReturnValue:
     if is_script():
-        return _unauthorized()
+        return _unauthorized(error)
     _refuse_machines()
     next_path, notice = _way_back("signed_in")
     if came_from_elsewhere():
@@ -132,17 +139,25 @@ def _sign_in_first() -> ResponseReturnValue:
 
 
 def _interact_first(error: InteractionRequired) -> ResponseReturnValue:
+    if is_script() and was_just_asked_for(error):
+        # The page can have more scripts. So the note stays, or each of them would have the user sign in.
+        raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     # To browsers, a page that follows on the sign-in service comes from there, also by way of the callback.
     if is_script() or (came_from_elsewhere() and not just_came_back()):
-        return _sign_in_first()
+        return _sign_in_first(error)
     _refuse_machines()
     return begin_interaction(error, *_way_back(""))  # the user is signed in already: no news
 
 
-def _unauthorized() -> ResponseReturnValue:
-    """Tell a script where its page can send the user to sign in, and to come back to that page."""
-    sign_in_uri = engine().settings.origin + url_for("login", next=referring_page())
-    body = jsonify(error="sign_in_required", sign_in_uri=sign_in_uri)
+def _unauthorized(error: SignInRequired | None = None) -> ResponseReturnValue:
+    """Tell a script where its page can send the user to sign in, and to come back to that page.
+
+    `error` is why a user who is signed in has to sign in once more.
+    """
+    need = seal_need(error) if error else None
+    sign_in_uri = engine().settings.origin + url_for("login", next=referring_page(), need=need)
+    reason = "interaction_required" if isinstance(error, InteractionRequired) else "sign_in_required"
+    body = jsonify(error=reason, sign_in_uri=sign_in_uri)
     return body, 401, {"WWW-Authenticate": "Session"}
 
 
