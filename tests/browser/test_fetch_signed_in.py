@@ -1,4 +1,4 @@
-"""fetchSignedIn in a real browser, on a page that fetches while it loads. The page must not load endlessly."""
+"""fetchSignedIn in a real browser, on pages that fetch while they load. They must not load without end."""
 
 from collections.abc import Iterator
 
