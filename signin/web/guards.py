@@ -1,6 +1,7 @@
 """Who may see a page: decorators for views."""
 
 import functools
+import inspect
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
@@ -10,7 +11,7 @@ from werkzeug.exceptions import MethodNotAllowed, ServiceUnavailable
 
 from signin.oidc import SIGN_IN, InteractionRequired, SignInRequired, checked_hints
 
-from .api import access_token
+from .api import access_token, scope_names
 from .engine import engine
 from .errors import log_failure
 from .exceptions import InteractionFailed, NotAVisit, RoleMissing, SentFromElsewhere
@@ -35,17 +36,19 @@ View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 @overload
 def sign_in_required(view: View) -> View: ...
 @overload
-def sign_in_required(*, scopes: Collection[str] = ()) -> Callable[[View], View]: ...
-def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) -> Any:
+def sign_in_required(*, scopes: str | Collection[str] = ()) -> Callable[[View], View]: ...
+def sign_in_required(view: View | None = None, *, scopes: str | Collection[str] = ()) -> Any:
     """Let signed-in users see a view. Others sign in first and come back to it.
 
     With `scopes`, the user also has an access token for them before the view runs. A script gets a 401 with
     the address of the sign-in page instead of a redirect. A request that can change something (POST, PUT)
     has to come from a page of this site: browsers send the cookies with requests of sibling subdomains too.
     """
-    wanted = tuple(scopes)
+    wanted = scope_names(scopes)
 
     def decorate(view: View) -> View:
+        _require_view(view)
+
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
             require_session_store()
@@ -69,16 +72,21 @@ def sign_in_required(view: View | None = None, *, scopes: Collection[str] = ()) 
 
         return guarded  # type: ignore[return-value]
 
-    return decorate(view) if view else decorate
+    return decorate if view is None else decorate(view)
 
 
 def role_required(*roles: str) -> Callable[[View], View]:
     """Let users see a view who have at least one of these roles. Others get a 403.
 
     Includes `sign_in_required`. `current_user.roles` says where roles come from and how old they can be.
+    Raises TypeError unless the roles are strings, one or more.
     """
+    if not roles or not all(isinstance(role, str) for role in roles):
+        raise TypeError('write the roles one by one: @role_required("editor", "admin")')
 
     def decorate(view: View) -> View:
+        _require_view(view)
+
         @sign_in_required
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -93,6 +101,7 @@ def role_required(*roles: str) -> Callable[[View], View]:
 
 def people_only(view: View) -> View:
     """Refuse requests that no person made: link scanners, prefetching, embedded frames."""
+    _require_view(view)
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -107,6 +116,7 @@ def ask_first(view: View) -> View:
 
     Otherwise any other site could send the user through a user flow.
     """
+    _require_view(view)
 
     @functools.wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -126,6 +136,12 @@ def show_sign_in_page(next_path: str) -> ResponseReturnValue:
     if is_script():
         return _unauthorized()
     return page("sign_in.html", 401, next=next_path)
+
+
+def _require_view(view: object) -> None:
+    """Raise TypeError, when the app is imported, for what a guard cannot call."""
+    if not callable(view) or inspect.iscoroutinefunction(view):
+        raise TypeError(f"a guard is for a view, a function with `def` and not `async def`: {view!r}")
 
 
 def _sign_in_first(error: SignInRequired | None = None) -> ResponseReturnValue:
