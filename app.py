@@ -259,7 +259,7 @@ if settings.endpoint and settings.write_scope:
     @app.route("/add_task", methods=["GET", "POST"])
     @sign_in_required(scopes=settings.write_scope)
     def add_task() -> ResponseReturnValue:
-        """Add a task. The access token for reading does not do, so opening the page gets another."""
+        """Add a task. The access token for reading is not enough, so opening the page gets another."""
         if request.method == "GET":
             return page("add_task.html")
         task = {"title": request.form.get("title", "")}

@@ -45,7 +45,7 @@ B2C_ONLY = (
 )
 
 GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-ALIKE = 0.88  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
+ALIKE = 0.84  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -505,7 +505,8 @@ def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
     for name in environ:
         if name in known:
             continue
-        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        alike = [setting for setting in known if "_" in name and setting.startswith(f"{name}_")]
+        alike = alike or difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
         if not alike and name.endswith("_USER_FLOW"):
             alike = difflib.get_close_matches(name, user_flows, n=1, cutoff=0)
         if alike:
