@@ -63,7 +63,7 @@ NEEDS = dict.fromkeys(B2C_ONLY, "B2C_TENANT_NAME") | {
     "CLIENT_CERTIFICATE_PASSWORD": "CLIENT_CERTIFICATE_PATH",
 }
 
-ALIKE = 0.88  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
+ALIKE = 0.84  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -568,7 +568,8 @@ def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
     for name in environ:
         if name in known:
             continue
-        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        alike = [setting for setting in known if "_" in name and setting.startswith(f"{name}_")]
+        alike = alike or difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
         if not alike and name.endswith("_USER_FLOW"):
             alike = difflib.get_close_matches(name, user_flows, n=1, cutoff=0)
         if alike:

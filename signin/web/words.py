@@ -47,8 +47,8 @@ NOTICES = {
         "You are signed out here. The sign-in service did not answer, so close the browser too.", good=False
     ),
     "signed_out_record_left": Notice(
-        "You are signed out in this browser. The site could not delete its record of your session, "
-        "which ends by itself later.",
+        "You are signed out in this browser. Your session's record could not be deleted. "
+        "It expires by itself.",
         good=False,
     ),
 }
@@ -236,7 +236,7 @@ WORDS: Mapping[type[Exception], Words] = {
     SessionEnded: Words(
         409,
         "Your sign-in has ended in the meantime",
-        "It was ended or renewed in another tab. The home page shows whether you are signed in.",
+        "You ended this session, perhaps in another browser. Sign in again.",
     ),
     StoreError: _STORE,
 }
