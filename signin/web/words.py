@@ -381,7 +381,9 @@ ENTRA_CODES = {
     "AADSTS901002": CodeWords(
         "The request has the parameter `resource`. Compare the settings with the app registration."
     ),
-    "AADSTS9002313": CodeWords("The request is malformed. Compare the settings with the app registration."),
+    "AADSTS9002313": CodeWords(
+        "The request, or the code in it, is malformed. Compare the settings with the app registration."
+    ),
     "AADSTS90033": CodeWords("The provider has a temporary fault."),
     "AADSTS90055": CodeWords("The provider has too many requests."),
 }
