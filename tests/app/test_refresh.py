@@ -34,6 +34,15 @@ def test_a_refreshed_id_token_need_not_repeat_the_nonce(browser: Browser, tenant
     assert browser.get("/call_downstream_api").status_code == 200
 
 
+def test_a_refreshed_id_token_without_a_name_takes_none_away(browser: Browser, tenant: Tenant) -> None:
+    tenant.option(access_token_lifetime=300)
+    browser.sign_in()
+    tenant.misbehave(id_token={"set": {"name": "unknown"}})
+
+    assert browser.get("/call_downstream_api").status_code == 200
+    assert browser.signed_in_as() == "Ada Lovelace"
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -13,7 +13,7 @@ import pytest
 
 import app_config
 from tests.app.test_settings import GOOD
-from tests.helpers.app import RunningApp, ServeApp
+from tests.helpers.app import RunningApp, ServeApp, import_app
 from tests.helpers.browser import Browser, send_lines
 from tests.helpers.processes import ROOT
 from tests.helpers.tenant import Tenant
@@ -33,7 +33,8 @@ def flask(tenant: Tenant, folder: Path, *arguments: str, **changes: str) -> tupl
 
 def check(tenant: Tenant, folder: Path, **changes: str) -> dict[str, str]:
     """The findings of `flask check` that are not ok: what, and all that is said about it."""
-    findings = json.loads(flask(tenant, folder, "check", "--json", **changes)[0])
+    environ = tenant.settings | {"SESSION_DIR": str(folder)} | changes
+    findings = json.loads(import_app(environ).test_cli_runner().invoke(args=["check", "--json"]).output)
     return {f["what"]: f["detail"] + " " + f["advice"] for f in findings if not f["ok"]}
 
 
@@ -197,8 +198,11 @@ def test_other_programs_variables_are_none(name: str) -> None:
     assert app_config.misspelt({name: "x"}) == {}
 
 
-def test_the_check_names_a_misspelt_setting(tenant: Tenant, tmp_path: Path) -> None:
-    faults = check(tenant, tmp_path, EDIT_PROFILE_USER_FLOW="B2C_1_edit")
+def test_the_check_names_a_misspelt_setting(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDIT_PROFILE_USER_FLOW", "B2C_1_edit")  # the check looks at all of the environment
+    faults = check(tenant, tmp_path)
 
     assert "Did you mean EDITPROFILE_USER_FLOW?" in faults["EDIT_PROFILE_USER_FLOW"]
 
