@@ -175,7 +175,7 @@ def test_sign_out_without_redis_ends_what_it_can_and_says_what_is_left(
 
         assert len(tenant.seen("logout")) == 1
         assert browser.page.url.rstrip("/") == app.url
-        assert "The site could not delete its record of your session" in browser.text
+        assert "Your session's record could not be deleted." in browser.text
         assert browser.session_id is None
         assert browser.signed_in_as() is None
 
