@@ -11,6 +11,7 @@ As a library call, without Flask and without any settings:
 from .directory import TAG, Found, look, named_by
 from .errors import (
     DeletedNamesake,
+    EnvFileUnusable,
     GraphRefused,
     GraphUnavailable,
     NameTaken,
@@ -33,6 +34,7 @@ __all__ = [
     "LOGIN_URL",
     "TAG",
     "DeletedNamesake",
+    "EnvFileUnusable",
     "Found",
     "Graph",
     "GraphRefused",

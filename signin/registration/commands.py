@@ -1,11 +1,13 @@
 """`flask register` and `flask unregister`, for the terminal."""
 
+import hashlib
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
@@ -30,7 +32,7 @@ from .wanted import DEFAULT_API_SCOPES, DEFAULT_NAME, SECRET_NAME, Wanted
 ENV_FILE = app_config.HERE / ".env"
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 OTHER_CREDENTIALS = ("FEDERATED_TOKEN_FILE", "MANAGED_IDENTITY_CLIENT_ID")
-LONGEST_SECRET_NAME = 90  # Microsoft Graph shortens longer ones
+LONGEST_PLACE = 60  # characters; Microsoft Graph shortens the name of a secret after 90
 
 Command = Callable[..., None]
 
@@ -135,8 +137,11 @@ def register(**options: Any) -> None:
     """
     say = partial(click.echo, err=options["dry_run"])
     there = env_file.read(ENV_FILE)
+    before = env_file.read_raw(ENV_FILE)
     settings = _settings(options, there)
     wanted = _wanted(options, settings, there)
+    if not options["dry_run"]:
+        env_file.require_writable(ENV_FILE)
     graph = _graph(options, wanted, say)
     if not options["name"] and "CLIENT_ID" in there:
         wanted = named_by(graph, there["CLIENT_ID"], wanted)
@@ -158,7 +163,7 @@ def register(**options: Any) -> None:
     else:
         _ask(options)
         _carry_out(graph, wanted, plan, settings, there)
-    raise SystemExit(_check(there, say))
+    raise SystemExit(_check(before, say))
 
 
 @click.command()
@@ -244,7 +249,6 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
     redirect_uri = known["REDIRECT_URI"]
     origin = urlsplit(redirect_uri)
     api_scopes = tuple(options.get("api_scopes") or DEFAULT_API_SCOPES) if options.get("api") else ()
-    secret_name = f"{SECRET_NAME} on {socket.gethostname()}, folder {app_config.HERE.name}"
     is_registering = "client_certificate_path" in options
     certificate = known.get("CLIENT_CERTIFICATE_PATH") if is_registering else None
     password = options.get("client_certificate_password") or known.get("CLIENT_CERTIFICATE_PASSWORD")
@@ -259,12 +263,19 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         personal_accounts=known.get("AUTHORITY", "").rstrip("/").endswith(("/common", "/consumers")),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
-        secret_name=secret_name[:LONGEST_SECRET_NAME],
+        secret_name=_secret_name(),
         secret=there.get("CLIENT_SECRET"),
         needs_secret=not any(known.get(name) for name in OTHER_CREDENTIALS),
-        user_flow=options.get("user_flow") or known.get("SIGNUPSIGNIN_USER_FLOW"),
+        user_flow=(known.get("SIGNUPSIGNIN_USER_FLOW") if kind == B2C else options.get("user_flow")) or None,
         restore=bool(options.get("restore")),
     )
+
+
+def _secret_name() -> str:
+    """The name of this clone's client secret, which no other clone's has. So a later run may remove it."""
+    clone = hashlib.sha256(f"{uuid.getnode()} {app_config.HERE}".encode()).hexdigest()[:8]
+    place = f"{socket.gethostname()}, folder {app_config.HERE.name}"
+    return f"{SECRET_NAME} on {place[:LONGEST_PLACE]} ({clone})"
 
 
 def _logout_url(kind: str, origin: SplitResult) -> str | None:
@@ -371,11 +382,15 @@ def _forget_client(found: Found, there: Mapping[str, str], say: Say) -> None:
         say(f"{ENV_FILE.name} stays as it is.")
 
 
-def _check(there: Mapping[str, str], say: Say) -> int:
+def _without(before: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The environment without what Flask read into it from the old `.env`, which would win over the new one."""
+    return {name: value for name, value in os.environ.items() if value not in before.get(name, ())}
+
+
+def _check(before: Mapping[str, tuple[str, ...]], say: Say) -> int:
     """Run flask check with the new .env. Returns its exit status."""
     say("\nflask check")
-    # Flask has read the old .env into this process's environment, which would win over the new one.
-    environ = {name: value for name, value in os.environ.items() if there.get(name) != value.strip()}
+    environ = _without(before)
     for name, value in env_file.read(ENV_FILE).items():
         if environ.get(name, value) != value:
             say(f"Note: {name} in the environment wins over {ENV_FILE.name}.")

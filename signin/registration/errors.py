@@ -13,6 +13,10 @@ class SignInFailed(RegistrationError):
         self.error = error
 
 
+class EnvFileUnusable(RegistrationError):
+    """The `.env` file cannot be read or written."""
+
+
 class WrongTenant(RegistrationError):
     """The tenant does not exist, or it is of another kind than the authority."""
 

@@ -75,9 +75,7 @@ def plan_removal(wanted: Wanted, found: Found) -> Plan:
     """The steps that remove what `plan_registration` has made."""
     steps, remarks = [], []
     if found.web and found.linked_flow:
-        flow = found.linked_flow
-        path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}/{found.web['appId']}"
-        steps.append(Step(f"Unlink the user flow {flow['displayName']}", "DELETE", path))
+        steps.append(_unlinking(found.linked_flow, found.web["appId"]))
     if found.web:
         steps.append(_deletion(found.web))
         others = [
@@ -106,6 +104,11 @@ def plan_removal(wanted: Wanted, found: Found) -> Plan:
 def _deletion(app: Json) -> Step:
     what = f"Delete the app registration {app['displayName']} (client ID {app['appId']})"
     return Step(what, "DELETE", f"/applications/{app['id']}")
+
+
+def _unlinking(flow: Json, client_id: str) -> Step:
+    path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}/{client_id}"
+    return Step(f"Unlink the user flow {flow['displayName']}", "DELETE", path)
 
 
 class _Planner:
@@ -279,7 +282,7 @@ class _Planner:
         self._remove_earlier_secrets()
 
     def _remove_earlier_secrets(self) -> None:
-        """Remove those of this machine, which nothing uses any more."""
+        """Remove those of this clone, which nothing uses any more. No other clone's secret has this name."""
         name = self._wanted.secret_name
         for credential in (self._found.web or {}).get("passwordCredentials") or []:
             if credential.get("displayName") == name:
@@ -314,7 +317,9 @@ class _Planner:
             self._add(what, "PATCH", path, {"scope": " ".join([*granted, *missing])})
 
     def link_user_flow(self) -> None:
-        if self._found.linked_flow:
+        linked = self._found.linked_flow
+        if linked and self._wanted.user_flow in (None, linked["displayName"]):
+            self.remarks.append(f"The user flow {linked['displayName']} is linked.")
             return
         flow = self._chosen_user_flow()
         if flow is None:
@@ -323,6 +328,8 @@ class _Planner:
                 "Entra ID > External Identities > User flows. Then run flask register again."
             )
             return
+        if linked:  # an app has one user flow
+            self.steps.append(_unlinking(linked, self._ref("web", "appId")))
         path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}"
         body: Json = {"@odata.type": "#microsoft.graph.authenticationConditionApplication"}
         body["appId"] = self._ref("web", "appId")

@@ -329,6 +329,24 @@ def test_a_user_flow_that_somebody_linked_stays(operator: AsOperator) -> None:
     assert ada.plan().steps == ()
 
 
+def test_the_linked_user_flow_is_shown(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+
+    assert ada.plan().remarks == ("The user flow SignUpSignIn is linked.",)
+
+
+def test_another_user_flow_takes_the_place_of_the_linked_one(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    first = ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+    second = ada.directory.add_user_flow("Partners")
+    ada.wants(user_flow="Partners").register()
+
+    assert ada.directory.flow_apps == {first["id"]: [], second["id"]: [ada.app["appId"]]}
+
+
 def test_without_a_user_flow_the_portal_is_named(operator: AsOperator) -> None:
     [remark] = operator(kind="external-id").plan().remarks
 

@@ -109,6 +109,15 @@ def test_a_misspelt_user_flow_is_refused(operator: AsOperator) -> None:
         ada.plan()
 
 
+def test_a_misspelt_user_flow_is_refused_when_another_is_linked(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+
+    with pytest.raises(UserFlowUnknown, match="no user flow Partners"):
+        ada.wants(user_flow="Partners").plan()
+
+
 def test_objects_are_found_on_later_pages(operator: AsOperator) -> None:
     ada = operator(kind="external-id", user_flow="Flow 4")
     ada.server.api.page_size = 2
