@@ -8,7 +8,7 @@ As a library call, without Flask and without any settings:
     carry_out(graph, plan, save=keep_the_secret)
 """
 
-from .directory import TAG, Found, look, named_by
+from .directory import TAG, Found, federated_credentials, look, named_by
 from .errors import (
     DeletedNamesake,
     EnvFileUnusable,
@@ -50,6 +50,7 @@ __all__ = [
     "Wanted",
     "WrongTenant",
     "carry_out",
+    "federated_credentials",
     "look",
     "named_by",
     "plan_registration",

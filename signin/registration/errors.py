@@ -55,3 +55,11 @@ class GraphRefused(RegistrationError):
     def __init__(self, detail: str, *, status: int, code: str, request_id: str):
         super().__init__(detail)
         self.status, self.code, self.request_id = status, code, request_id
+
+
+def plural(noun: str, number: int) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {plural(noun, number)}"

@@ -215,7 +215,7 @@ def test_trouble_is_one_line(clone: Clone) -> None:
     done = clone.run("register", *B2C, "--yes")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: The tenant has 1 app registration(s) named Flask web app")
+    assert done.stderr.startswith("Error: The tenant has 1 other app registration named Flask web app")
     assert len(done.stderr.splitlines()) == 1
 
 

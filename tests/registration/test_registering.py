@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from signin.oidc import Certificate
+from signin.registration import carry_out
 from tests.registration.conftest import API_SCOPES, AsOperator, Operator, certificate_file
 
 KINDS = ["b2c", "external-id", "entra-id", "entra-id-many-tenants"]
@@ -81,6 +82,15 @@ def test_the_id_token_gets_a_login_hint(operator: AsOperator) -> None:
     ada.register()
 
     assert ada.app["optionalClaims"] == {"idToken": [{"name": "login_hint"}]}
+
+
+def test_front_channel_sign_out_gets_a_sid(operator: AsOperator) -> None:
+    ada = operator()
+    ada.register()
+    ada.wants(logout_url="https://app.example.com/signed-out").register()
+
+    assert ada.app["optionalClaims"] == {"idToken": [{"name": "login_hint"}, {"name": "sid"}]}
+    assert ada.plan().steps == ()
 
 
 def test_b2c_gets_no_optional_claims(operator: AsOperator) -> None:
@@ -203,6 +213,7 @@ def test_a_claim_of_somebody_else_stays(operator: AsOperator) -> None:
 def test_a_new_name_stays(operator: AsOperator) -> None:
     ada = operator()
     ada.register()
+    ada.wants(client_id=ada.app["appId"])
     ada.app["displayName"] = "Tasks"
 
     assert ada.plan().steps == ()
@@ -287,6 +298,21 @@ def test_a_certificate_replaces_the_secret_of_this_machine(operator: AsOperator,
     ada.wants(certificate=certificate(tmp_path)).register()
 
     assert [one["displayName"] for one in ada.app["passwordCredentials"]] == ["flask register on bob"]
+
+
+def test_the_settings_are_saved_before_the_secret_is_removed(operator: AsOperator, tmp_path: Path) -> None:
+    ada = operator()
+    ada.register()
+    secrets_at_saving: list[int] = []
+    plan = ada.wants(certificate=certificate(tmp_path)).plan()
+    carry_out(
+        ada.graph(),
+        plan,
+        save=lambda facts, secret: secrets_at_saving.append(len(ada.app["passwordCredentials"])),
+    )
+
+    assert secrets_at_saving == [1]
+    assert ada.app["passwordCredentials"] == []
 
 
 def test_a_certificate_of_somebody_else_stays(operator: AsOperator, tmp_path: Path) -> None:

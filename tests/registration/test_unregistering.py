@@ -67,6 +67,17 @@ def test_secrets_of_others_are_mentioned(operator: AsOperator) -> None:
     assert any("nightly build" in remark for remark in ada.unregister().remarks)
 
 
+def test_certificates_and_federated_credentials_are_mentioned(operator: AsOperator) -> None:
+    ada = operator()
+    ada.register()
+    ada.app["keyCredentials"] = [{"keyId": "1", "displayName": "build server"}]
+    ada.app["federatedIdentityCredentials"] = [{"id": "2", "name": "cluster"}]
+    remarks = " ".join(ada.unregister().remarks)
+
+    assert "These certificates stop working too: build server." in remarks
+    assert "These federated credentials stop working too: cluster." in remarks
+
+
 def test_the_second_run_has_nothing_to_do(operator: AsOperator) -> None:
     ada = operator(api_scopes=API_SCOPES)
     ada.register()
