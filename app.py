@@ -26,10 +26,12 @@ from signin.web import (
     SignInApp,
     ask_first,
     begin_interaction,
+    begin_needed,
     begin_unasked,
     begin_user_flow,
     call_api,
     came_from_this_site,
+    count_interaction,
     current_user,
     end_my_other_sessions,
     end_my_session,
@@ -79,7 +81,10 @@ def home() -> ResponseReturnValue:
 @ask_first
 def login() -> ResponseReturnValue:
     """Begin the sign-up and sign-in user flow."""
-    return begin_user_flow(SIGN_IN, local_path(request.args.get("next")), hints=hints_from(request.args))
+    next_path = local_path(request.args.get("next"))
+    # A script was told what its user has to sign in for.
+    needed = begin_needed(request.args.get("need", ""), next_path)
+    return needed or begin_user_flow(SIGN_IN, next_path, hints=hints_from(request.args))
 
 
 if app.offers(SIGN_UP):
@@ -119,7 +124,7 @@ def callback() -> ResponseReturnValue:
     except InteractionRequired as error:
         if not error.claims:
             raise
-        return begin_interaction(error, pending.next_path)
+        return begin_interaction(error, pending.next_path, pending.notice, after=pending)
 
     # Continue with the function for this user flow: see ON_RETURN below.
     return ON_RETURN[pending.user_flow](completed, pending)
@@ -128,6 +133,7 @@ def callback() -> ResponseReturnValue:
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
     start_session(completed, keep_other_apis=pending.adds_scopes)
+    count_interaction(pending)
     return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
 
@@ -253,7 +259,7 @@ if settings.endpoint and settings.write_scope:
     @app.route("/add_task", methods=["GET", "POST"])
     @sign_in_required(scopes=settings.write_scope)
     def add_task() -> ResponseReturnValue:
-        """Add a task. The access token for reading does not do, so opening the page gets another."""
+        """Add a task. The access token for reading is not enough, so opening the page gets another."""
         if request.method == "GET":
             return page("add_task.html")
         task = {"title": request.form.get("title", "")}

@@ -33,9 +33,20 @@ ENTRA_ID_HOSTS = {
     "login.windows.net",
     "sts.windows.net",
 }
+EXTERNAL_ID_DOMAIN, B2C_DOMAIN = ".ciamlogin.com", ".b2clogin.com"
+# signin.oidc has the next three too. Neither module may import the other.
 MANY_TENANTS = {"organizations", "common", "consumers"}
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"  # of all personal Microsoft accounts
+GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 RESERVED_SCOPES = {"openid", "profile", "offline_access"}
 
+AUTHORITIES = ("B2C_TENANT_NAME", "AUTHORITY", "OIDC_AUTHORITY")
+CREDENTIALS = (
+    "CLIENT_SECRET",
+    "CLIENT_CERTIFICATE_PATH",
+    "FEDERATED_TOKEN_FILE",
+    "MANAGED_IDENTITY_CLIENT_ID",
+)
 B2C_ONLY = (
     "SIGNUPSIGNIN_USER_FLOW",
     "EDITPROFILE_USER_FLOW",
@@ -43,9 +54,16 @@ B2C_ONLY = (
     "AUTHORITY_TEMPLATE",
     "B2C_TENANT_ID",
 )
+# Settings that have an effect only with another one.
+NEEDS = dict.fromkeys(B2C_ONLY, "B2C_TENANT_NAME") | {
+    "AUTHORITY_KIND": "AUTHORITY",
+    "PROFILE_SCOPE": "AUTHORITY",
+    "GRAPH_URL": "PROFILE_SCOPE",
+    "WRITE_SCOPE": "ENDPOINT",
+    "CLIENT_CERTIFICATE_PASSWORD": "CLIENT_CERTIFICATE_PATH",
+}
 
-GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-ALIKE = 0.88  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
+ALIKE = 0.84  # how much a name has to be like a setting's to be taken for a misspelt one; 1 is the same
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -65,7 +83,12 @@ def _matching(pattern: str) -> Callable[[str], str]:
 def _url(text: str, *schemes: str) -> SplitResult:
     """The parts of a URL with one of these schemes, a host and a possible port. Raises ValueError."""
     url = urlsplit(text)
-    if not re.fullmatch(r"[!-~]+", text) or url.scheme not in schemes or not url.hostname or url.port == 0:
+    if (
+        not re.fullmatch(r"[!-\[\]-~]+", text)
+        or url.scheme not in schemes
+        or not url.hostname
+        or url.port == 0
+    ):
         raise ValueError
     return url
 
@@ -97,7 +120,7 @@ def _authority_template(text: str) -> str:
 def _authority(text: str) -> str:
     """An https URL without user information, query or fragment: the addresses of the metadata build on it."""
     url = _url(text, "https")
-    if "@" in url.netloc or url.query or url.fragment:
+    if "@" in text or url.query or url.fragment:
         raise ValueError
     return text
 
@@ -142,7 +165,10 @@ def _secret_key(text: str) -> str:
 
 def _allowed_tenants(text: str) -> tuple[str, ...]:
     tenants = tuple(text.replace(",", " ").lower().split())
-    if tenants != ("*",) and not all(re.fullmatch(GUID, tenant) for tenant in tenants):
+    listed = set(tenants) - {"*"}
+    if not tenants or not all(re.fullmatch(GUID, tenant) for tenant in listed):
+        raise ValueError
+    if "*" in tenants and not listed <= {PERSONAL_TENANT}:
         raise ValueError
     return tenants
 
@@ -203,7 +229,10 @@ class Settings:
         _matching(f"{ENTRA_ID}|{EXTERNAL_ID}"), f"{ENTRA_ID} or {EXTERNAL_ID}", None
     )
     allowed_tenants: tuple[str, ...] = _setting(
-        _allowed_tenants, "tenant IDs, separated by spaces, or * for any tenant", ()
+        _allowed_tenants,
+        "tenant IDs, separated by spaces; * for any organization; or, for any organization and personal "
+        f"accounts, * {PERSONAL_TENANT}",
+        (),
     )
     oidc_authority: str | None = _setting(
         _authority, "the provider's issuer, an https URL: https://login.example.com/", None
@@ -365,11 +394,15 @@ class Settings:
 
 def kind_of(authority: str, authority_kind: str | None) -> str:
     """The kind of AUTHORITY: what AUTHORITY_KIND says, or what the host name tells."""
-    url = urlsplit(authority.lower())
-    kind = authority_kind or (ENTRA_ID if url.hostname in ENTRA_ID_HOSTS else EXTERNAL_ID)
-    if kind == ENTRA_ID and url.path.strip("/") in MANY_TENANTS:
+    kind = authority_kind or (ENTRA_ID if urlsplit(authority).hostname in ENTRA_ID_HOSTS else EXTERNAL_ID)
+    if kind == ENTRA_ID and tenant_in(authority) in MANY_TENANTS:
         return ENTRA_ID_MANY_TENANTS
     return kind
+
+
+def tenant_in(authority: str) -> str:
+    """What AUTHORITY has after its host, in lower case. It may end with the /v2.0 of its endpoints."""
+    return urlsplit(re.sub(r"(/v2\.0)?/*$", "", authority)).path.strip("/").lower()
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -389,10 +422,18 @@ def read(environ: Mapping[str, str]) -> Settings:
             values[setting.name] = setting.metadata["cast"](text)
         except (ValueError, KeyError, IndexError):  # the last two: a stray brace in AUTHORITY_TEMPLATE
             faults.append(f"{name} is malformed. It should be {setting.metadata['looks_like']}")
-    given = {name for name in environ if environ[name].strip()}
+    # .env.sample has some defaults in it. They contradict nothing.
+    defaults = {name for name, value in values.items() if value == getattr(Settings, name, MISSING)}
+    given = {name for name in environ if environ[name].strip() and name.lower() not in defaults}
     faults += _authority_faults(given, values)
     faults += _credential_faults(given)
     faults += _web_api_faults(given, values)
+    faults += [
+        f"{name} has an effect only with {other}"
+        for name, other in NEEDS.items()
+        # Without any authority, another message says so.
+        if name in given and other not in given and (other not in AUTHORITIES or given & {*AUTHORITIES})
+    ]
     if faults:
         raise ConfigError(
             "The app cannot start with these settings:\n\n"
@@ -405,7 +446,7 @@ def read(environ: Mapping[str, str]) -> Settings:
 
 
 def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
-    chosen = [name for name in ("B2C_TENANT_NAME", "AUTHORITY", "OIDC_AUTHORITY") if name in given]
+    chosen = [name for name in AUTHORITIES if name in given]
     if not chosen:
         return [
             "The authority is missing. Set B2C_TENANT_NAME (Azure AD B2C), AUTHORITY (Entra ID, External ID) "
@@ -414,72 +455,94 @@ def _authority_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     if len(chosen) > 1:
         return [f"{' and '.join(chosen)} each name an authority. Set one of them"]
     faults = []
-    if chosen != ["B2C_TENANT_NAME"]:
-        faults += [
-            f"{name} belongs to B2C_TENANT_NAME, not to {chosen[0]}" for name in B2C_ONLY if name in given
-        ]
-    elif "SIGNUPSIGNIN_USER_FLOW" not in given:
+    if chosen == ["B2C_TENANT_NAME"] and "SIGNUPSIGNIN_USER_FLOW" not in given:
         faults.append("SIGNUPSIGNIN_USER_FLOW is missing. It should be a user flow: B2C_1_signupsignin1")
     user_flows = [str(value).lower() for name, value in values.items() if name.endswith("_user_flow")]
     if len(set(user_flows)) < len(user_flows):
         faults.append("Two user-flow settings have the same value. Each needs a different flow")
-    if "AUTHORITY_KIND" in given and chosen != ["AUTHORITY"]:
-        faults.append("AUTHORITY_KIND belongs to AUTHORITY")
-    if "PROFILE_SCOPE" in given and chosen != ["AUTHORITY"]:
-        faults.append("PROFILE_SCOPE belongs to AUTHORITY: only Entra ID and External ID have it")
+    host = str(urlsplit(values.get("oidc_authority", "")).hostname)
+    if host in ENTRA_ID_HOSTS or host.endswith((EXTERNAL_ID_DOMAIN, B2C_DOMAIN)):
+        other = "B2C_TENANT_NAME" if host.endswith(B2C_DOMAIN) else "AUTHORITY"
+        faults.append(f"OIDC_AUTHORITY is on a sign-in host of Microsoft. Set {other} instead")
+    if "authority" in values:
+        faults += _authority_url_faults(values["authority"], values.get("authority_kind"))
     return faults + _tenant_faults(given, values)
 
 
+def _authority_url_faults(authority: str, authority_kind: str | None) -> list[str]:
+    """What the providers of Entra ID and External ID would not accept as their authority."""
+    host, tenant = str(urlsplit(authority).hostname), tenant_in(authority)
+    on_external_id = host.endswith(EXTERNAL_ID_DOMAIN)
+    kind = kind_of(authority, authority_kind)
+    if host.endswith(B2C_DOMAIN):
+        return [
+            "AUTHORITY is on a host of Azure AD B2C. Set B2C_TENANT_NAME and SIGNUPSIGNIN_USER_FLOW instead "
+            "and, if you have these user flows, EDITPROFILE_USER_FLOW and RESETPASSWORD_USER_FLOW"
+        ]
+    if kind == EXTERNAL_ID and host in ENTRA_ID_HOSTS:
+        return ["AUTHORITY_KIND is external-id, and AUTHORITY is on a host of Entra ID"]
+    if kind != EXTERNAL_ID and on_external_id:
+        return ["AUTHORITY_KIND is entra-id, and AUTHORITY is on a host of External ID"]
+    if kind == EXTERNAL_ID and not on_external_id:
+        if re.fullmatch(GUID, tenant):
+            return []
+        return ["AUTHORITY on your own domain needs the tenant ID: https://login.contoso.com/TENANT_ID"]
+    if not tenant and kind == ENTRA_ID:
+        return ["AUTHORITY names no tenant. Add the tenant's ID or domain as its path"]
+    if not re.fullmatch(r"[a-z0-9.-]*", tenant):
+        return [f"AUTHORITY has more than a tenant after its host. It should be https://{host}/TENANT_ID"]
+    return []
+
+
 def _tenant_faults(given: set[str], values: dict[str, Any]) -> list[str]:
-    authority = values.get("authority")
+    authority, allowed = values.get("authority"), set(values.get("allowed_tenants", ()))
+    if "AUTHORITY" in given and not authority:  # malformed
+        return []
     kind = kind_of(authority, values.get("authority_kind")) if authority else ""
-    if kind == ENTRA_ID_MANY_TENANTS:
-        if "ALLOWED_TENANTS" in given:
+    if kind != ENTRA_ID_MANY_TENANTS:
+        if "ALLOWED_TENANTS" not in given:
             return []
         return [
-            "ALLOWED_TENANTS is missing: AUTHORITY lets users of any tenant try to sign in. "
-            "List the tenant IDs to accept, or set * to accept all"
+            "ALLOWED_TENANTS has an effect only with "
+            "AUTHORITY=https://login.microsoftonline.com/organizations, /common or /consumers"
         ]
-    faults = []
-    if "ALLOWED_TENANTS" in given:
-        faults.append(
-            "ALLOWED_TENANTS belongs to AUTHORITY=https://login.microsoftonline.com/organizations (or common)"
-        )
-    if not authority or urlsplit(authority).path.strip("/"):
-        return faults
-    if kind == ENTRA_ID:
-        faults.append("AUTHORITY names no tenant. Add the tenant's ID or domain as its path")
-    elif not str(urlsplit(authority).hostname).endswith(".ciamlogin.com"):
-        faults.append("AUTHORITY on your own domain needs the tenant ID: https://login.contoso.com/TENANT_ID")
-    return faults
+    if "ALLOWED_TENANTS" not in given:
+        return [
+            "ALLOWED_TENANTS is missing: AUTHORITY lets users of any tenant try to sign in. "
+            "List the tenant IDs to accept, or set * to accept all organizations"
+        ]
+    tenant = tenant_in(str(authority))
+    if allowed and tenant == "consumers" and allowed != {PERSONAL_TENANT}:
+        return [f"AUTHORITY is for personal accounts, so ALLOWED_TENANTS should be {PERSONAL_TENANT}"]
+    if tenant == "organizations" and allowed == {PERSONAL_TENANT}:
+        return [
+            "AUTHORITY is for organizations, and ALLOWED_TENANTS lists only the tenant of personal accounts. "
+            "Set AUTHORITY to https://login.microsoftonline.com/consumers"
+        ]
+    return []
 
 
 def _credential_faults(given: set[str]) -> list[str]:
-    credentials = (
-        "CLIENT_SECRET",
-        "CLIENT_CERTIFICATE_PATH",
-        "FEDERATED_TOKEN_FILE",
-        "MANAGED_IDENTITY_CLIENT_ID",
-    )
-    chosen = [name for name in credentials if name in given]
-    faults = []
+    chosen = [name for name in CREDENTIALS if name in given]
     if not chosen:
-        faults.append(
+        return [
             "CLIENT_SECRET is missing. It should be the Value (not the Secret ID) of a client secret; or set "
             "CLIENT_CERTIFICATE_PATH, FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID instead"
-        )
+        ]
     if len(chosen) > 1:
-        faults.append(f"{' and '.join(chosen)} are all credentials. Set one of them")
-    if "CLIENT_CERTIFICATE_PASSWORD" in given and "CLIENT_CERTIFICATE_PATH" not in given:
-        faults.append("CLIENT_CERTIFICATE_PASSWORD belongs to CLIENT_CERTIFICATE_PATH")
-    return faults
+        both = "both" if len(chosen) == 2 else "all"
+        return [f"{' and '.join(chosen)} are {both} set. Set exactly one credential"]
+    if "B2C_TENANT_NAME" in given and chosen != ["CLIENT_SECRET"]:
+        return [f"{chosen[0]} is not for Azure AD B2C. Set CLIENT_SECRET instead"]
+    return []
 
 
 def _web_api_faults(given: set[str], values: dict[str, Any]) -> list[str]:
     faults = []
     if ("ENDPOINT" in given) != ("SCOPE" in given):
         faults.append("ENDPOINT and SCOPE belong together. Set both, or neither")
-    for name in ("SCOPE", "WRITE_SCOPE"):
+    names = ["SCOPE", "WRITE_SCOPE"] + ["PROFILE_SCOPE"] * ("AUTHORITY" in given)
+    for name in names:
         faults += _scope_faults(name, values.get(name.lower(), ()), given)
     return faults
 
@@ -505,7 +568,8 @@ def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
     for name in environ:
         if name in known:
             continue
-        alike = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        alike = [setting for setting in known if "_" in name and setting.startswith(f"{name}_")]
+        alike = alike or difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
         if not alike and name.endswith("_USER_FLOW"):
             alike = difflib.get_close_matches(name, user_flows, n=1, cutoff=0)
         if alike:

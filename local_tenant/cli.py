@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
         )
         with tenant:
-            return serve(tenant, options.command, signals, open_app=options.open)
+            return serve(tenant, options.command, signals, port, open_app=options.open)
     except PortTaken as taken:
         say(
             f"Port {taken.port} cannot be used ({taken.reason}). Stop the program that uses it, or choose "
@@ -107,7 +107,7 @@ def app_origin(redirect_uri: str) -> str | None:
     return f"{uri.scheme}://{uri.netloc}" if is_web_address else None
 
 
-def serve(tenant: LocalTenant, command: list[str], signals: Signals, *, open_app: bool) -> int:
+def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, *, open_app: bool) -> int:
     """Run the command to its end. Without one, print the settings and wait for a signal."""
     chosen = {name: from_environment(name) for name in KEPT_FROM_ENVIRONMENT if from_environment(name)}
     settings = tenant.settings | chosen
@@ -117,7 +117,7 @@ def serve(tenant: LocalTenant, command: list[str], signals: Signals, *, open_app
         threading.Thread(target=open_when_up, args=(app, ended), daemon=True).start()
     if command:
         try:
-            return run(command, os.environ | settings, signals)
+            return run(command, os.environ | settings | run_port(port), signals)
         finally:
             ended.set()
     for name, value in settings.items():
@@ -126,6 +126,11 @@ def serve(tenant: LocalTenant, command: list[str], signals: Signals, *, open_app
     sys.stdout.flush()
     signals.wait()
     return 0
+
+
+def run_port(port: int) -> dict[str, str]:
+    """The port for `flask run`, so that one in the app's `.env` does not win over REDIRECT_URI's."""
+    return {} if from_environment("REDIRECT_URI") else {"FLASK_RUN_PORT": str(port)}
 
 
 def banner(tenant: LocalTenant, app: str | None) -> str:

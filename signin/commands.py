@@ -80,7 +80,7 @@ def add_commands(app: Flask) -> None:
 def _summary(checks: int, failed: int) -> str:
     if not failed:
         return f"\nAll {checks} checks have passed."
-    return f"\n{failed} of {checks} checks {'has' if failed == 1 else 'have'} failed."
+    return f"\n{failed} of {checks} checks failed."
 
 
 def run_registration_command() -> None:

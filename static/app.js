@@ -4,7 +4,8 @@
 const LONGEST_BUSY = 20_000; // milliseconds; a click that only downloads a file brings no next page
 
 /**
- * Like fetch, for a script of this site. If the session has ended, the user signs in and comes back to this page.
+ * Like fetch, for a script of this site. If the user has to sign in first, or to consent, that happens and the user
+ * comes back to this page. The answer is a 403 if it did not help.
  *
  *     import { fetchSignedIn } from "./app.js";
  *     const response = await fetchSignedIn("/reports.json");
@@ -13,12 +14,12 @@ export async function fetchSignedIn(url, options = {}) {
   // The server sends the user back to the page that the Referer header names.
   const response = await fetch(url, { ...options, referrerPolicy: "same-origin" });
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  const signInUri = response.status === 401 && isJson && (await response.clone().json()).sign_in_uri;
-  // Once a minute at most: what is missing may be something that signing in does not bring.
-  const sentAt = Number(sessionStorage.getItem("sent-to-sign-in"));
-  if (signInUri && Date.now() - sentAt > 60_000) {
-    sessionStorage.setItem("sent-to-sign-in", Date.now());
-    location.assign(signInUri);
+  const answer = response.status === 401 && isJson ? await response.clone().json() : {};
+  // For the same reason once a minute at most: what is missing may be something that signing in does not bring.
+  const reason = `sent to sign in: ${answer.error} ${url}`;
+  if (answer.sign_in_uri && Date.now() - Number(sessionStorage.getItem(reason)) > 60_000) {
+    sessionStorage.setItem(reason, Date.now());
+    location.assign(answer.sign_in_uri);
   }
   return response;
 }

@@ -1,7 +1,6 @@
 """The app and the local tenant as real servers, and a browser to drive them with."""
 
 import os
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,16 +19,18 @@ class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Runs tests that share a server or a browser in one worker, so that it is started once.
 
     pytest-xdist 3.8 has marks for this, xdist_group. With pytest 9.2 they have no effect.
+    It begins with the largest group, so that none is left over for the end.
     """
 
+    GROUPS = (
+        "tests/browser/",
+        "tests/deployment/test_gunicorn",
+        "tests/deployment/test_nginx",
+        "tests/oidc_provider/",
+    )
+
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        gunicorn = file.endswith("test_gunicorn.py") and re.search(r"\[(embedded|redis)", test)
-        if gunicorn:
-            return f"gunicorn {gunicorn[1]}"
-        if file.startswith("tests/browser/"):
-            return "browser"
-        return file if file.endswith("test_nginx.py") else nodeid
+        return next((group for group in self.GROUPS if nodeid.startswith(group)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServersTogether:
@@ -41,6 +42,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # None in pytest-xdist's workers
     if os.environ.get("REQUIRE_EVERYTHING") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_public_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the public certificate authorities out of the tenants' CA files.
+
+    No test needs them, and each TLS context would take 20 ms to load them.
+    """
+    nobody = tmp_path_factory.mktemp("certificates") / "none.pem"
+    nobody.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        patch.setenv("SSL_CERT_FILE", str(nobody))
+        yield
 
 
 @pytest.fixture(scope="session")

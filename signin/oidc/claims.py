@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -98,7 +99,10 @@ IDENTITY_PROVIDERS = {
 
 TIMES = frozenset({"exp", "nbf", "iat", "auth_time", "updated_at"})
 NO_NAME = "(no name)"
-GUID_NAME = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@.*)?")
+LONGEST_NAME = 80  # characters that pages show
+# User names that B2C (cpim_) and External ID make from object ids.
+GUID_NAME = re.compile(r"(?i)(cpim_)?\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?(@.*)?")
+BLANK_SYMBOLS = "\u115f\u1160\u2800\u3164\uffa0"  # Hangul fillers and the empty Braille pattern
 
 
 def printable(text: str) -> str:
@@ -159,13 +163,28 @@ def display_name(claims: Mapping[str, Any] | None) -> str:
     """What to call the user. Empty when nobody is signed in; never an id."""
     if not claims:
         return ""
-    return next((name for name in _names(claims) if _is_name(name)), NO_NAME)
+    return next((name for parts in _names(claims) if (name := as_name(*parts))), NO_NAME)
+
+
+def as_name(*parts: object) -> str:
+    """These claims as one name. Empty if they hold none.
+
+    Azure AD B2C writes "unknown" for a name that it was not given.
+    """
+    words = [word for part in parts if isinstance(part, str) for word in part.split() if word != "unknown"]
+    name = " ".join(words)[:LONGEST_NAME]
+    return name if _is_visible(name) and not GUID_NAME.fullmatch(name) else ""
+
+
+def _is_visible(text: str) -> bool:
+    """Whether there is a letter, number, punctuation mark or symbol in it."""
+    return any(unicodedata.category(c)[0] in "LNPS" and c not in BLANK_SYMBOLS for c in text)
 
 
 def email(claims: Mapping[str, Any]) -> str:
     """The user's e-mail address, for showing and writing to. Empty when the token has none."""
     for value in (claims.get("email"), *_emails(claims), claims.get("preferred_username")):
-        if isinstance(value, str) and re.fullmatch(r"[^\s@]+@[^\s@]+", value) and _is_name(value):
+        if isinstance(value, str) and re.fullmatch(r"[^\s@]+@[^\s@]+", value) and as_name(value):
             return value
     return ""
 
@@ -185,22 +204,18 @@ def _is_in(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
-def _names(claims: Mapping[str, Any]) -> Iterator[str]:
-    for names in (
-        [claims.get("name")],
-        [claims.get("given_name"), claims.get("family_name")],
-        [claims.get("email")],
-        _emails(claims)[:1],
-        [claims.get("preferred_username")],
-    ):
-        yield " ".join(name for name in names if isinstance(name, str)).strip()[:80]
+def _names(claims: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """The claims that may hold the user's name, best first. The parts of one name are together."""
+    yield (claims.get("name"),)
+    yield claims.get("given_name"), claims.get("family_name")
+    for name in ("nickname", "email"):
+        yield (claims.get(name),)
+    for address in _emails(claims):
+        yield (address,)
+    for name in ("preferred_username", "upn"):
+        yield (claims.get(name),)
 
 
 def _emails(claims: Mapping[str, Any]) -> list[Any]:
     emails = claims.get("emails")
     return emails if isinstance(emails, list) else []
-
-
-def _is_name(text: str) -> bool:
-    """B2C writes "unknown" for a name that it was not given; External ID makes user names from object ids."""
-    return bool(text) and text != "unknown" and not GUID_NAME.fullmatch(text)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msal
 
 from . import token_cache as tokens
-from .claims import short
+from .claims import as_name, short
 from .credentials import Credential
 from .errors import (
     InteractionRequired,
@@ -183,7 +183,7 @@ class Client:
                     f"response and ID token are from different issuers: {response['iss']!r}"
                 )
             # Some providers return the name only from userinfo.
-            if self.provider.has_userinfo and not claims.get("name"):
+            if self.provider.has_userinfo and not as_name(claims.get("name")):
                 claims = with_userinfo(claims, metadata, result.get("access_token"), self.http)
             # The cache was empty, so it now holds exactly one account.
             granted = self._note_granted(application.token_cache, api_scopes(auth_code_flow["scope"]), result)

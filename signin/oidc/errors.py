@@ -11,10 +11,12 @@ class OidcError(Exception):
     `error` is the OAuth error; `code` is the provider's own, such as "AADB2C90118" or "AADSTS50105";
     `correlation_id` finds the case in the provider's log; `retry_after` is in seconds; `url` is what was
     asked, without query or userinfo; `claims` is a claims challenge (JSON text) for the next authorization
-    request; `scopes` are those of the access token that was asked for.
+    request; `scopes` are those of the access token that was asked for. For an InteractionRequired they can
+    be more than the caller `wanted`.
     """
 
     scopes: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 def with_userinfo(
     claims: dict[str, Any], metadata: Mapping[str, Any], access_token: str | None, http: HttpClient
 ) -> dict[str, Any]:
-    """`claims`, and what userinfo adds to them. What the ID token says is never replaced.
+    """`claims`, whose `name` is missing or no name, and what userinfo adds to them.
+
+    Userinfo replaces the name, and nothing else that the ID token says.
 
     Without an answer the user is signed in all the same. Raises TokenRefused when the answer is about
     somebody else (section 5.3.2).
@@ -36,4 +38,5 @@ def with_userinfo(
     if userinfo.get("sub") != claims["sub"]:
         raise TokenRefused("userinfo is about another sub", check="userinfo")
     added = {name: value for name, value in userinfo.items() if name not in PROTOCOL_CLAIMS}
-    return printable_claims(added) | claims
+    kept = {name: value for name, value in claims.items() if name != "name" or name not in added}
+    return printable_claims(added) | kept

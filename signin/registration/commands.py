@@ -260,13 +260,21 @@ def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str,
         settings["B2C_TENANT_NAME"] = settings["B2C_TENANT_NAME"][: -len(ONMICROSOFT)]
     other: tuple[str, ...] = ()
     if "B2C_TENANT_NAME" in settings:
-        other = ("AUTHORITY", "AUTHORITY_KIND", "ALLOWED_TENANTS", "OIDC_AUTHORITY")
+        other = (
+            "AUTHORITY",
+            "AUTHORITY_KIND",
+            "ALLOWED_TENANTS",
+            "OIDC_AUTHORITY",
+            "PROFILE_SCOPE",
+            "GRAPH_URL",
+        )
+        other += ("CLIENT_CERTIFICATE_PATH", "CLIENT_CERTIFICATE_PASSWORD", *OTHER_CREDENTIALS)
     elif "AUTHORITY" in settings:
         other = ("B2C_TENANT_NAME", "OIDC_AUTHORITY", *app_config.B2C_ONLY)
     if "CLIENT_CERTIFICATE_PATH" in settings:
         settings["CLIENT_CERTIFICATE_PATH"] = str(Path(settings["CLIENT_CERTIFICATE_PATH"]).resolve())
         other = (*other, "CLIENT_SECRET", *OTHER_CREDENTIALS)
-    settings |= {name: "" for name in other if name in there}
+    settings |= {name: "" for name in other if name in there and name not in settings}
     if "REDIRECT_URI" not in there:
         settings.setdefault("REDIRECT_URI", DEFAULT_REDIRECT_URI)
     if "SECRET_KEY" not in there:
@@ -285,6 +293,8 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
     api_scopes = tuple(options.get("api_scopes") or DEFAULT_API_SCOPES) if options.get("api") else ()
     is_registering = "client_certificate_path" in options
     certificate = known.get("CLIENT_CERTIFICATE_PATH") if is_registering else None
+    if kind == B2C and certificate:
+        raise click.UsageError("Azure AD B2C has a client secret. Leave out --client-certificate-path.")
     password = options.get("client_certificate_password") or known.get("CLIENT_CERTIFICATE_PASSWORD")
     return Wanted(
         kind=kind,
@@ -295,7 +305,7 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         sign_out_uri=f"{origin.scheme}://{origin.netloc}/",
         logout_url=options.get("logout_url") or _logout_url(kind, origin),
         replace_logout_url=bool(options.get("logout_url")),
-        personal_accounts=known.get("AUTHORITY", "").rstrip("/").endswith(("/common", "/consumers")),
+        personal_accounts=app_config.tenant_in(known.get("AUTHORITY", "")) in ("common", "consumers"),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
         secret_name=_secret_name(),
@@ -401,10 +411,10 @@ def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
             "--authority https://login.microsoftonline.com/TENANT_ID (Entra ID)."
         )
     kind = app_config.kind_of(authority, known.get("AUTHORITY_KIND"))
-    segment = url.path.strip("/").split("/")[0]
+    segment = app_config.tenant_in(authority).split("/")[0]
     if kind == EXTERNAL_ID and not segment:
         segment = f"{host.split('.')[0]}{ONMICROSOFT}"
-    tenant = tenant or ("" if segment.lower() in MANY_TENANTS else segment)
+    tenant = tenant or ("" if segment in MANY_TENANTS else segment)
     if not tenant:
         raise click.UsageError("Say with --tenant in which tenant to register the app: its ID or domain.")
     return kind, tenant

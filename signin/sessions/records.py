@@ -14,6 +14,11 @@ the end (a tombstone). `Store.create` lets exactly one of them in:
   the end of the chain.
 - Two sign-ins meet. The second finds the first's successor, deletes its own session and takes the first's.
 
+A tombstone says when the session ended. It refuses a sign-in that began before. A sign-in that began later
+is a new one: a browser whose session was ended from elsewhere still presents its old id. What comes after a
+tombstone is recorded next to it, in the same way, so that another sign-out finds it there. The last of a few
+tombstones refuses every sign-in.
+
 A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
 (its tombstone may not be written yet). None of this needs a lock, and the outcome does not depend on whether
 the presented session still had records.
@@ -45,11 +50,12 @@ log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
 AFTERLIFE = 60  # seconds to keep a tombstone or successor; by then every request from before is over
+MOST_ENDS = 4  # tombstones of one session
 MOST_SIGN_OUTS = 4  # ids that one sign-out looks at; a browser sends one
 SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
 SIGN_IN_LASTS = 3600  # seconds within which a sign-in has come to its end
-ENDED = b"ended"
+ENDED = b"ended at "
 SIGN_OUT_MARK = "signed out at "  # a member of an index that is no handle
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -93,20 +99,20 @@ class Records:
 
         `presented` is the id that the browser sent. The new session replaces that one. If another tab with
         the same `account_id` has just replaced it, return that tab's session. Raises SessionEnded if the user
-        has signed out of it, or if somebody else has signed in instead.
+        has signed out of it since `began`, or if somebody else has signed in instead.
         """
         began = time.time() if began is None else began
         if not presented or not SESSION_ID.fullmatch(presented):
             return self._create(data, tokens, indexes, began)
-        after = _name("after", presented)
+        name, after = self._place(presented, began)
         session_id = None
-        if self._store.get(after) is None:
+        if after is None:
             session_id = self._create(data, tokens, indexes, began)
-            if not self._store.create(after, self._seal.seal_bytes(after, session_id.encode()), AFTERLIFE):
+            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), AFTERLIFE):
                 self._delete(session_id)
                 session_id = None
         if session_id is None:
-            session_id = self._replaced_by_another_tab(presented, data["account_id"])
+            session_id = self._replaced_by_another_tab(presented, data["account_id"], began)
         self._delete(presented)
         return session_id
 
@@ -280,12 +286,40 @@ class Records:
         except StoreError as error:
             log.warning("an expired session could not be deleted: %s", error)
 
-    def _successors(self, session_id: str) -> Iterator[str]:
+    def _after(self, handle: str, began: float) -> tuple[str, bytes | None]:
+        """What came after a session, for a sign-in that `began` then: the record's name and content.
+
+        Tombstones from before do not count, and live on for as long as what follows them.
+        """
+        passed: list[str] = []
+        for name in _names_after(handle):
+            after = self._store.get(name)
+            ended_at = _ended_at(after)
+            if ended_at is None or ended_at >= began:
+                break
+            passed.append(name)
+        if passed:
+            self._store.extend(tuple(passed), AFTERLIFE)
+        return name, after
+
+    def _place(self, presented: str, began: float) -> tuple[str, bytes | None]:
+        """Where a sign-in that `began` then records its session: the name and content of that record.
+
+        That is next to the session that it presents, or behind the last tombstone that does not count.
+        """
+        name, after = place = self._after(handle_of(presented), began)
+        while successor := self._successor(name, after):
+            handle = handle_of(successor)
+            name, after = self._after(handle, began)
+            if name != _names_after(handle)[0]:
+                place = name, after
+        return place
+
+    def _successors(self, session_id: str, began: float) -> Iterator[str]:
         """The sessions that came after this one. Raises SessionEnded at a tombstone."""
         while True:
-            name = _name("after", session_id)
-            after = self._store.get(name)
-            if after == ENDED:
+            name, after = self._after(handle_of(session_id), began)
+            if _ended_at(after) is not None:
                 raise SessionEnded("the user has signed out")
             successor = self._successor(name, after)
             if not successor:
@@ -293,8 +327,8 @@ class Records:
             session_id = successor
             yield session_id
 
-    def _replaced_by_another_tab(self, presented: str, account_id: str) -> str:
-        *_, last = [None, *self._successors(presented)]
+    def _replaced_by_another_tab(self, presented: str, account_id: str, began: float) -> str:
+        *_, last = [None, *self._successors(presented, began)]
         found = self.read(last) if last else None
         if last is None or found is None or found["account_id"] != account_id:
             raise SessionEnded("the session that this sign-in was to replace has ended")
@@ -302,23 +336,27 @@ class Records:
 
     def _end(self, handle: str, deadline: float, failures: list[StoreError]) -> str | None:
         """Leave a tombstone. Return the successor's handle if there is one already."""
-        name = f"after:{{{handle}}}"
-        try:
-            _check_time(deadline)
-            if self._store.create(name, ENDED, AFTERLIFE):
+        for name in _names_after(handle):
+            try:
+                _check_time(deadline)
+                if self._store.create(name, ENDED + str(time.time()).encode(), AFTERLIFE):
+                    return None
+            except StoreError as error:
+                # A full store takes no tombstone, and no sign-in either. It can still have a successor to be
+                # ended.
+                log.warning("a sign-out could not be recorded: %s", error)
+            try:
+                _check_time(deadline)
+                after = self._store.get(name)
+                self._store.extend((name,), AFTERLIFE)
+            except StoreError as error:
+                failures.append(error)
                 return None
-        except StoreError as error:
-            # A full store takes no tombstone, and no sign-in either. It can still have a successor to be
-            # ended.
-            log.warning("a sign-out could not be recorded: %s", error)
-        try:
-            _check_time(deadline)
-            after = self._store.get(name)
-        except StoreError as error:
-            failures.append(error)
-            return None
-        successor = self._successor(name, after)
-        return handle_of(successor) if successor else None
+            if _ended_at(after) is None:
+                successor = self._successor(name, after)
+                return handle_of(successor) if successor else None
+            # A sign-in that began after this tombstone can be under way.
+        return None
 
     def _successor(self, name: str, after: bytes | None) -> str | None:
         """The session id in a record of what came after a session."""
@@ -374,6 +412,16 @@ def handle_of(session_id: str) -> str:
 def _name(kind: str, session_id: str) -> str:
     """A record's name. The braces keep the records of a session together in a Redis cluster."""
     return f"{kind}:{{{handle_of(session_id)}}}"
+
+
+def _names_after(handle: str) -> list[str]:
+    """The names of the records of what came after a session. Each but the last follows a tombstone."""
+    return [f"after:{{{handle}}}:{number}" for number in range(MOST_ENDS)]
+
+
+def _ended_at(after: bytes | None) -> float | None:
+    """When the session ended, in seconds since the epoch, if the record is a tombstone."""
+    return float(after.removeprefix(ENDED)) if after and after.startswith(ENDED) else None
 
 
 def _handles(members: Iterable[str]) -> list[str]:

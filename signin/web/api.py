@@ -131,7 +131,7 @@ def _cut_query(location: str) -> str:
 
 def call_api(
     url: str,
-    scopes: Collection[str],
+    scopes: str | Collection[str],
     method: str = "GET",
     *,
     body: object = None,
@@ -148,7 +148,7 @@ def call_api(
     sign-in service, and what `access_token` raises; ValueError for a URL of another host, or one that is
     neither https nor on this machine.
     """
-    origin, wanted = api_origin(url), tuple(scopes)
+    origin, wanted = api_origin(url), scope_names(scopes)
     if origin not in engine().apis:
         raise ValueError(f"access tokens may not go to {origin}. To allow it, call app.allow_api in app.py")
     answer = _send(method, url, access_token(wanted), body, headers)
@@ -159,9 +159,14 @@ def call_api(
     challenge = _claims_challenge(answer)
     if challenge:
         error = InteractionRequired("the API wants more of the sign-in", claims=challenge)
-        error.scopes = wanted
+        error.scopes = error.wanted = wanted
         raise error
     return answer
+
+
+def scope_names(scopes: str | Collection[str]) -> tuple[str, ...]:
+    """The scopes one by one. A string has them separated by spaces (RFC 6749 section 3.3)."""
+    return tuple(scopes.split() if isinstance(scopes, str) else scopes)
 
 
 def _claims_challenge(answer: ApiAnswer) -> str | None:
@@ -190,14 +195,14 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
     return answer
 
 
-def access_token(scopes: Collection[str], *, claims_challenge: str | None = None) -> str:
+def access_token(scopes: str | Collection[str], *, claims_challenge: str | None = None) -> str:
     """An access token for the signed-in user and these scopes of one API.
 
     Of parallel requests one refreshes the token. A few wait and share the outcome, the others get TooBusy.
     Raises SignInRequired, InteractionRequired, ProviderUnavailable, SetupFault, TokenRefused, StoreError,
     TooBusy or SessionEnded.
     """
-    wanted = tuple(scopes)
+    wanted = scope_names(scopes)
     session, parts = this_session(), engine()
     if not session:
         raise SignInRequired("nobody is signed in")
@@ -236,6 +241,9 @@ def access_token(scopes: Collection[str], *, claims_challenge: str | None = None
         # Waiting holds a thread as a call does, so it takes a slot of the bulkhead too.
         with parts.client.http.bulkhead:
             used_before[wanted] = parts.refreshes.run((session_id, wanted, claims_challenge), refresh)
+    except InteractionRequired as error:
+        error.wanted = wanted
+        raise
     except (HttpOverloaded, LockTimeout, TooManyWaiting) as error:
         raise TooBusy("too many requests wait for this session's tokens") from error
     return used_before[wanted]

@@ -133,8 +133,7 @@ def _provider(settings: app_config.Settings) -> Provider:
         return OpenIDConnect(settings.oidc_authority or "", insecure_origin=insecure_origin)
     authority = settings.authority or ""
     if settings.kind == app_config.ENTRA_ID_MANY_TENANTS:
-        allowed = None if settings.allowed_tenants == ("*",) else settings.allowed_tenants
-        return EntraIDManyTenants(authority, allowed, insecure_origin=insecure_origin)
+        return EntraIDManyTenants(authority, settings.allowed_tenants, insecure_origin=insecure_origin)
     if settings.kind == app_config.ENTRA_ID:
         return EntraID(authority, insecure_origin=insecure_origin)
     return ExternalID(authority, insecure_origin=insecure_origin)

@@ -9,7 +9,7 @@ from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, printable
+from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, as_name, printable
 from signin.sessions import StoreError
 
 from .browser_name import browser_name
@@ -129,6 +129,8 @@ def renew_claims(refreshed: dict[str, Any]) -> None:
         return
     kept = {name: value for name, value in data["claims"].items() if not _is_permission(name)}
     claims = kept | {name: value for name, value in refreshed.items() if name not in PROTOCOL_CLAIMS}
+    if not as_name(claims.get("name")) and "name" in kept:  # userinfo had the name at the sign-in
+        claims["name"] = kept["name"]
     if claims == data["claims"]:
         return
     data["claims"] = claims

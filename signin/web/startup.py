@@ -28,7 +28,8 @@ def prepare() -> Engine:
         settings = app_config.load()
     except app_config.ConfigError as error:
         _stop("settings", str(error))
-    for name, meant in app_config.misspelt_here().items():
+    is_check = sys.argv[1:2] == ["check"]  # which reports them itself
+    for name, meant in ({} if is_check else app_config.misspelt_here()).items():
         _warn(f"{name} is not a setting of this app, and has no effect. Did you mean {meant}?")
     _guide(settings)
     try:

@@ -6,13 +6,20 @@ worker can complete it, and the server stores nothing for strangers.
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response, after_this_request, g, request
 
-from signin.oidc import SIGN_IN, SIGN_UP, InteractionRequired, checked_hints
+from signin.oidc import (
+    SIGN_IN,
+    SIGN_UP,
+    InteractionRequired,
+    SignInRequired,
+    checked_claims,
+    checked_hints,
+)
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
@@ -21,6 +28,8 @@ from .session import require_session_store
 
 LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
 LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
+ANSWERED = 5 * 60  # seconds after an interaction within which it is not asked for again
+NEED_LASTS = 5 * 60  # seconds within which a page follows the address that its script got
 MOST_BYTES = 6000  # of pending flows in one browser; servers refuse requests with larger headers
 MOST_COOKIES = 12  # pending flows that are looked at; a browser of ours has fewer
 MOST_UNASKED = 5  # user flows begun within a minute without a click
@@ -37,6 +46,8 @@ class PendingFlow:
     notice: str
     hints: dict[str, str]
     adds_scopes: bool = False  # the sign-in is for one API; the tokens for others stay
+    interaction: str = ""  # what a page needs from this sign-in, as `_reason` writes it
+    answers_challenge: bool = False  # the sign-in asks for the claims of a claims challenge
 
 
 def hints_from(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -52,6 +63,7 @@ def begin_user_flow(
     hints: Mapping[str, str] | None = None,
     scopes: Collection[str] | None = None,
     claims_challenge: str | None = None,
+    interaction: str = "",
 ) -> Response:
     """Send the browser to a user flow of the sign-in service.
 
@@ -65,7 +77,10 @@ def begin_user_flow(
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
-    _keep(PendingFlow(user_flow, flow, next_path, notice, language, adds_scopes), response)
+    pending = PendingFlow(
+        user_flow, flow, next_path, notice, language, adds_scopes, interaction, bool(claims_challenge)
+    )
+    _keep(pending, response)
     return response
 
 
@@ -79,24 +94,70 @@ def begin_unasked(
     return response
 
 
-def begin_interaction(error: InteractionRequired, next_path: str, notice: str = "") -> Response:
+def begin_interaction(
+    error: InteractionRequired, next_path: str, notice: str = "", *, after: PendingFlow | None = None
+) -> Response:
     """Send the user to the sign-in service for what a token needs: consent, or another factor.
 
-    Raises InteractionFailed if that has just been done for the same scopes, whatever the claims: an API may
-    ask for other claims each time. Raises SignInLoop when this happens again and again.
+    `after` is the user flow that has just come back, if the token endpoint refused its code. Raises
+    InteractionFailed if the same has just been done, whatever the claims: an API may ask for other claims
+    each time. Raises SignInLoop when this happens again and again.
     """
     tries = _tries_so_far()
-    cookies = engine().cookies
-    reason = hashlib.sha256(" ".join(sorted(error.scopes)).encode()).hexdigest()[:16]
-    if request.cookies.get(cookies.interaction) == reason:
+    if after.answers_challenge if after else was_just_asked_for(error):
         forget_interaction()
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
-        SIGN_IN, next_path, notice, scopes=error.scopes or None, claims_challenge=error.claims or None
+        SIGN_IN,
+        next_path,
+        notice,
+        scopes=error.scopes or None,
+        claims_challenge=error.claims or None,
+        interaction=after.interaction if after else _reason(error.wanted or error.scopes),
     )
-    response.set_cookie(cookies.interaction, reason, max_age=LIFETIME, **cookies.attributes)
     _count_try(tries, response)
     return response
+
+
+def was_just_asked_for(error: InteractionRequired) -> bool:
+    """Whether the user has just come back from a sign-in for the same."""
+    return request.cookies.get(engine().cookies.interaction) == _reason(error.wanted or error.scopes)
+
+
+def count_interaction(pending: PendingFlow) -> None:
+    """Note what this sign-in was for. If its page needs the same again at once, a sign-in does not help."""
+    if not pending.interaction:
+        forget_interaction()
+        return
+
+    @after_this_request
+    def note(response: Response) -> Response:
+        cookies = engine().cookies
+        response.set_cookie(cookies.interaction, pending.interaction, max_age=ANSWERED, **cookies.attributes)
+        return response
+
+
+def seal_need(error: SignInRequired) -> str:
+    """What a script's user has to sign in for, sealed, as `begin_needed` takes it."""
+    need: dict[str, Any] = {}
+    if isinstance(error, InteractionRequired):
+        need = {"scopes": error.scopes, "wanted": error.wanted, "claims": checked_claims(error.claims) or ""}
+    return engine().seal.seal("need", need)
+
+
+def begin_needed(sealed: str, next_path: str) -> Response | None:
+    """Begin the sign-in that a script was told to send its user to. None if that is too long ago.
+
+    The script did it, not the user. So it counts as a try, and raises what `begin_interaction` raises.
+    """
+    need = engine().seal.unseal("need", sealed, max_age=NEED_LASTS)
+    if need is None:
+        return None
+    if not need:
+        return begin_unasked(SIGN_IN, next_path)
+    error = InteractionRequired("a script needs it", claims=need["claims"])
+    error.scopes, error.wanted = tuple(need["scopes"]), tuple(need["wanted"])
+    return begin_interaction(error, next_path)
 
 
 def just_came_back() -> bool:
@@ -105,9 +166,16 @@ def just_came_back() -> bool:
 
 
 def forget_interaction() -> None:
-    """The API has got what it wanted. If it wants the same again later, the user can be asked again."""
+    """Let the user be asked again for what the last sign-in was for."""
     if engine().cookies.interaction in request.cookies:
         forget_cookie(engine().cookies.interaction)
+
+
+def forget_satisfied_interaction(accepted: Iterable[Collection[str]]) -> None:
+    """APIs have accepted tokens for these scopes. If one wants more later, the user can be asked again."""
+    noted = request.cookies.get(engine().cookies.interaction)
+    if noted and noted in {_reason(scopes) for scopes in accepted}:
+        forget_interaction()
 
 
 def take_pending_flow() -> PendingFlow | None:
@@ -123,13 +191,20 @@ def take_pending_flow() -> PendingFlow | None:
     forget_cookie(name)
     pending = _unseal(name, sealed)
     # The settings may have changed since the flow began.
-    return pending if pending and pending.user_flow in engine().client.user_flows else None
+    if not pending or pending.user_flow not in engine().client.user_flows:
+        return None
+    g.next_path = pending.next_path  # where the button of an error page leads to
+    return pending
 
 
 def forget_pending_flows() -> None:
     """Drop all pending flows of this browser."""
     for name in _flow_cookies():
         forget_cookie(name)
+
+
+def _reason(scopes: Collection[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(scopes)).encode()).hexdigest()[:16]
 
 
 def _keep(pending: PendingFlow, response: Response) -> None:

@@ -47,8 +47,8 @@ NOTICES = {
         "You are signed out here. The sign-in service did not answer, so close the browser too.", good=False
     ),
     "signed_out_record_left": Notice(
-        "You are signed out in this browser. The site could not delete its record of your session, "
-        "which ends by itself later.",
+        "You are signed out in this browser. Your session's record could not be deleted. "
+        "It expires by itself.",
         good=False,
     ),
 }
@@ -77,7 +77,7 @@ class Words:
 _NOT_SET_UP = Words(
     title="This site is not set up correctly",
     advice=ASK_THE_SITE,
-    operator="Compare the app's settings with the app registration. `flask check` says what does not fit.",
+    operator="Compare the app's settings with the app registration.",
     sign_in_again=False,
 )
 _STORE = Words(
@@ -168,7 +168,8 @@ WORDS: Mapping[type[Exception], Words] = {
     exceptions.InteractionFailed: Words(
         403,
         "The sign-in service does not allow this",
-        "You signed in again, and it was not enough. Ask the people who run this site for access.",
+        "The sign-in service still asks for more after you signed in again. Ask the people who run this site "
+        "for access.",
         "A consent or a Conditional Access policy is not satisfied. The provider's sign-in log says which.",
         sign_in_again=False,
     ),
@@ -235,7 +236,7 @@ WORDS: Mapping[type[Exception], Words] = {
     SessionEnded: Words(
         409,
         "Your sign-in has ended in the meantime",
-        "It was ended or renewed in another tab. The home page shows whether you are signed in.",
+        "You ended this session, perhaps in another browser. Sign in again.",
     ),
     StoreError: _STORE,
 }
@@ -302,7 +303,8 @@ ENTRA_CODES = {
     ),
     "AADSTS90002": CodeWords("The tenant in AUTHORITY does not exist, or it is in another national cloud."),
     "AADSTS500208": CodeWords(
-        "The tenant does not accept this type of account. For External ID, AUTHORITY is on ciamlogin.com."
+        "The tenant does not accept this type of account. For External ID, AUTHORITY must be on "
+        "ciamlogin.com or your own domain."
     ),
     "AADSTS50194": CodeWords(
         "The app registration is for one tenant. Set AUTHORITY to https://login.microsoftonline.com/TENANT_ID."
@@ -316,7 +318,7 @@ ENTRA_CODES = {
     "AADSTS500571": CodeWords("The guest account is disabled.", "This account is disabled."),
     "AADSTS50057": CodeWords("The account is disabled.", "This account is disabled."),
     "AADSTS50105": CodeWords("Assign the user to the application under Enterprise applications."),
-    "AADSTS65001": CodeWords("Nobody has consented to {scope}. Grant admin consent, or let users consent."),
+    "AADSTS65001": CodeWords("Consent to {scope} is missing. Grant admin consent, or let users consent."),
     "AADSTS65004": CodeWords(advice="You declined what the app asked for. Sign in again to change that."),
     "AADSTS90094": CodeWords("An administrator must consent to {scope}."),
     "AADSTS90095": CodeWords("An administrator must consent to {scope}."),
@@ -346,7 +348,40 @@ ENTRA_CODES = {
     "AADSTS700025": CodeWords("The app is registered as a public client. Register {redirect_uri} as Web."),
     "AADSTS700027": CodeWords("The app registration does not have this certificate. Upload it."),
     "AADSTS9001023": CodeWords("This kind of sign-in does not work at /common. Set a tenant in AUTHORITY."),
-    "AADSTS50196": CodeWords("The provider saw the same request too often. Look for a loop in the log."),
+    "AADSTS50196": CodeWords(
+        "The provider saw the same request too often. The log shows which request repeats."
+    ),
+    "AADSTS50058": CodeWords("The user has no session at the provider, and has to sign in again."),
+    "AADSTS50072": CodeWords(
+        "The user has to set up a second factor.",
+        "Sign in again, and set up the second factor that you are asked for.",
+    ),
+    "AADSTS50076": CodeWords(
+        "The user has to use a second factor.", "Sign in again. You will be asked for a second factor."
+    ),
+    "AADSTS50079": CodeWords(
+        "The user has to set up a second factor.",
+        "Sign in again, and set up the second factor that you are asked for.",
+    ),
+    "AADSTS50158": CodeWords(
+        "A Conditional Access policy sends the user to another service first.",
+        "Sign in again, and answer what the other service asks.",
+    ),
+    "AADSTS50173": CodeWords("The refresh token was revoked, for example by a new password."),
+    "AADSTS54005": CodeWords("The code was redeemed already. Usually the browser loaded the response twice."),
+    "AADSTS70008": CodeWords("A code or refresh token has expired. The user has to sign in again."),
+    "AADSTS70043": CodeWords("A Conditional Access policy has ended the refresh token."),
+    "AADSTS700082": CodeWords("The refresh token has expired, because nobody used it for too long."),
+    "AADSTS90023": CodeWords(
+        "The request has a malformed parameter. Compare the settings with the app registration."
+    ),
+    "AADSTS900144": CodeWords(
+        "The request lacks a parameter. Compare the settings with the app registration."
+    ),
+    "AADSTS901002": CodeWords(
+        "The request has the parameter `resource`. Compare the settings with the app registration."
+    ),
+    "AADSTS9002313": CodeWords("The request is malformed. Compare the settings with the app registration."),
     "AADSTS90033": CodeWords("The provider has a temporary fault."),
     "AADSTS90055": CodeWords("The provider has too many requests."),
 }

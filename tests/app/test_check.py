@@ -146,6 +146,12 @@ def test_an_unknown_scope_is_named(check: Check) -> None:
     assert scope in wrong(check("--json", SCOPE=scope))["sign-in request to B2C_1_signupsignin1"]
 
 
+def test_no_finding_sends_the_reader_to_the_check_itself(check: Check, tenant: Tenant) -> None:
+    tenant.misbehave(discovery={"set": {"issuer": "https://evil.example/v2.0/"}})
+
+    assert all("flask check" not in said for said in wrong(check("--json")).values())
+
+
 def test_a_store_that_does_not_answer_is_noticed(check: Check, dead_port: int) -> None:
     faults = wrong(check("--json", REDIS_URL=f"redis://127.0.0.1:{dead_port}/0"))
 
@@ -179,6 +185,7 @@ def test_an_api_that_wants_a_token_is_fine(check: Check, tenant: Tenant, status:
 
 
 def test_a_ca_bundle_that_is_not_there_is_a_finding_and_no_traceback(tenant: Tenant, tmp_path: Path) -> None:
+    """In a process of its own, for the environment names the bundle."""
     bundle = str(tmp_path / "nowhere.pem")
     done = run_check(tenant, tmp_path, "--json", REQUESTS_CA_BUNDLE=bundle)
 
@@ -194,9 +201,8 @@ def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check: Check, dead
     assert "no answer" in wrong(check("--json", AUTHORITY_TEMPLATE=dead))["user flow B2C_1_signupsignin1"]
 
 
-def test_the_command_ends_with_a_status_for_scripts(tenant: Tenant, tmp_path: Path) -> None:
+def test_a_good_set_up_ends_with_0_for_scripts(tenant: Tenant, tmp_path: Path) -> None:
     assert run_check(tenant, tmp_path).returncode == 0
-    assert run_check(tenant, tmp_path, CLIENT_SECRET="wrong").returncode == 1
 
 
 def test_wrong_settings_are_a_finding_too(tenant: Tenant, tmp_path: Path) -> None:

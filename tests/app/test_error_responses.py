@@ -12,7 +12,7 @@ from tests.helpers.browser import (
     parameters,
     with_query,
 )
-from tests.helpers.engine import known_b2c_codes, known_entra_codes
+from tests.helpers.engine import entra_codes_without_words, known_b2c_codes, known_entra_codes
 from tests.helpers.processes import ROOT
 from tests.helpers.tenant import Tenant
 
@@ -267,6 +267,10 @@ def test_a_forgotten_password_without_a_reset_user_flow_is_a_page(
 
 def test_every_code_that_the_app_knows_has_its_test() -> None:
     assert known_b2c_codes() == {*CODES, *NO_FAULTS}
+
+
+def test_every_code_of_entra_has_words() -> None:
+    assert entra_codes_without_words() == set()
 
 
 def test_the_documentation_lists_exactly_the_codes_that_the_app_knows() -> None:

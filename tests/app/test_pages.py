@@ -102,7 +102,8 @@ def test_the_navigation_says_which_page_this_is(browser: Browser, path: str) -> 
 
 
 def test_a_page_that_the_settings_do_not_provide_is_not_linked(serve_app: ServeApp, tenant: Tenant) -> None:
-    lean = serve_app(ENDPOINT="", SCOPE="", EDITPROFILE_USER_FLOW="", RESETPASSWORD_USER_FLOW="")
+    none = dict.fromkeys(("ENDPOINT", "SCOPE", "WRITE_SCOPE"), "")
+    lean = serve_app(**none, EDITPROFILE_USER_FLOW="", RESETPASSWORD_USER_FLOW="")
     with Browser(lean.url, tenant) as browser:
         before = {link["href"] for link in Page(browser.get("/").text).all("a")}
         after = {link["href"] for link in Page(browser.sign_in().page.text).all("a")}

@@ -24,7 +24,25 @@ def test_profile_editing_takes_a_scope() -> None:
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (GOOD | {"PROFILE_SCOPE": "User.ReadWrite"}, "PROFILE_SCOPE belongs to AUTHORITY"),
+        (GOOD | {"PROFILE_SCOPE": "User.ReadWrite"}, "PROFILE_SCOPE has an effect only with AUTHORITY"),
+        (
+            ENTRA | {"PROFILE_SCOPE": "api://tasks/read api://notes/read"},
+            "PROFILE_SCOPE names scopes of more than one API",
+        ),
+        (ENTRA | {"GRAPH_URL": "https://graph.microsoft.us/v1.0"}, "GRAPH_URL has an effect only with"),
+        (
+            GOOD | {"GRAPH_URL": "https://graph.microsoft.us/v1.0"},
+            "GRAPH_URL has an effect only with PROFILE_SCOPE",
+        ),
+        (
+            {
+                **ENTRA,
+                "AUTHORITY": "",
+                "OIDC_AUTHORITY": "https://login.example.com",
+                "PROFILE_SCOPE": "edit",
+            },
+            "PROFILE_SCOPE has an effect only with AUTHORITY",
+        ),
         (ENTRA | {"PROFILE_SCOPE": "openid"}, "PROFILE_SCOPE is malformed"),
         (ENTRA | {"GRAPH_URL": "http://graph.example/v1.0"}, "GRAPH_URL is malformed"),
     ],

@@ -1,5 +1,6 @@
 """The samples of the README's "Make it yours", put where it says, in a copy of the project."""
 
+import ast
 import json
 import os
 import re
@@ -45,6 +46,13 @@ def test_no_page_of_the_demo_is_left(browser: Browser) -> None:
     for path in ("/token_details", "/call_downstream_api", "/add_task"):
         assert browser.get(path).status_code == 404
         assert path not in browser.get("/").text
+
+
+def test_the_home_page_does_not_speak_of_the_demo(browser: Browser) -> None:
+    browser.get("/")
+    for words in ("This app shows", "web API", "learns about you"):
+        assert words not in browser.text
+    assert "you can edit your profile." in browser.text
 
 
 def test_the_rest_works(browser: Browser) -> None:
@@ -94,8 +102,8 @@ def add_sample(copy: Path, name: str, text: str) -> None:
     if name == "app.py":
         file.write_text(file.read_text().replace(BEFORE_SIGN_OUT, f"{text}\n\n{BEFORE_SIGN_OUT}"))
     elif file.exists():  # a second sample for a page
-        before, end, _ = file.read_text().rpartition("{% endblock %}")
-        file.write_text(before + text + end)
+        before, content, after = file.read_text().partition("{% block content %}")
+        file.write_text(before + text + content + after)
     else:
         file.write_text(text)
 
@@ -106,6 +114,13 @@ def run_tests(copy: Path, *names: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def unused_imports(source: str) -> set[str]:
+    tree = ast.parse(source)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {name.asname or name.name for node in imports for name in node.names}
+    return imported - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def test_the_samples_work(copy: Path, orders_api: str) -> None:
@@ -130,14 +145,17 @@ def test_the_demo_can_be_deleted_as_described(copy: Path) -> None:
         r"^### Remove the demo\n.*?\n\n((?:- .*\n)+)", chapter(), re.MULTILINE | re.DOTALL
     )
     assert "- the part *The demo* of `app.py`" in described
+    assert "its imports `call_api` and `show_sign_in_page`" in described
     app = copy / "app.py"
     without, parts = re.subn(
         r"^# --- The demo:.*?(?=^# --- )", "", app.read_text(), flags=re.MULTILINE | re.DOTALL
     )
+    without, imports = re.subn(r"^    (call_api|show_sign_in_page),\n", "", without, flags=re.MULTILINE)
     app.write_text(without)
     for name in re.findall(r"^- `(.+)`$", described, re.MULTILINE):
         (copy / name).unlink()
     (copy / "tests/app/test_without_demo.py").write_text(WITHOUT_DEMO)
 
-    assert parts == 1
+    assert (parts, imports) == (1, 2)
+    assert unused_imports(without) == set()
     run_tests(copy, "tests/app/test_without_demo.py")

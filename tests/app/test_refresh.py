@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.helpers.app import RunningApp
-from tests.helpers.browser import Browser, assert_page
+from tests.helpers.browser import Browser, assert_page, parameters
 from tests.helpers.engine import LEASE_SECONDS, wait_for_locks_at_most
 from tests.helpers.outcomes import state_of
 from tests.helpers.stores import Instances, User, visit
@@ -32,6 +32,15 @@ def test_a_refreshed_id_token_need_not_repeat_the_nonce(browser: Browser, tenant
     tenant.misbehave(id_token={"drop": ["nonce"]})
 
     assert browser.get("/call_downstream_api").status_code == 200
+
+
+def test_a_refreshed_id_token_without_a_name_takes_none_away(browser: Browser, tenant: Tenant) -> None:
+    tenant.option(access_token_lifetime=300)
+    browser.sign_in()
+    tenant.misbehave(id_token={"set": {"name": "unknown"}})
+
+    assert browser.get("/call_downstream_api").status_code == 200
+    assert browser.signed_in_as() == "Ada Lovelace"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,9 @@ def test_a_revoked_refresh_token_sends_a_script_a_sign_in_address(browser: Brows
     answer = browser.get("/call_downstream_api", follow=False, Sec_Fetch_Mode="cors", Referer=page)
 
     assert answer.status_code == 401
-    assert answer.json()["sign_in_uri"] == f"{browser.app_url}/login?next=/token_details"
+    uri = answer.json()["sign_in_uri"]
+    assert uri.startswith(f"{browser.app_url}/login?")
+    assert parameters(uri)["next"] == "/token_details"
 
 
 def test_refresh_tokens_that_are_always_refused_end_on_a_page(browser: Browser, tenant: Tenant) -> None:

@@ -1,5 +1,6 @@
 """The settings: what is read, from where, and what is said when something is wrong."""
 
+import json
 import os
 import re
 import shutil
@@ -117,6 +118,7 @@ def test_a_malformed_setting_is_refused(name: str, value: str) -> None:
 NO_AUTHORITY = {name: GOOD[name] for name in ("CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY")}
 ENTRA = "https://login.microsoftonline.com"
 TENANT_ID = "22222222-2222-2222-2222-222222222222"
+PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of all personal accounts
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,16 @@ TENANT_ID = "22222222-2222-2222-2222-222222222222"
             app_config.ENTRA_ID_MANY_TENANTS,
         ),
         ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": "*"}, app_config.ENTRA_ID_MANY_TENANTS),
+        (
+            {"AUTHORITY": f"{ENTRA}/common/v2.0", "ALLOWED_TENANTS": f"* {PERSONAL}"},
+            app_config.ENTRA_ID_MANY_TENANTS,
+        ),
+        (
+            {"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": PERSONAL},
+            app_config.ENTRA_ID_MANY_TENANTS,
+        ),
+        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}/v2.0/"}, app_config.ENTRA_ID),
+        ({"AUTHORITY": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/"}, app_config.EXTERNAL_ID),
         ({"AUTHORITY": "https://contoso.ciamlogin.com"}, app_config.EXTERNAL_ID),
         ({"AUTHORITY": f"https://login.contoso.com/{TENANT_ID}"}, app_config.EXTERNAL_ID),
         (
@@ -153,16 +165,48 @@ def test_the_settings_tell_the_kind_of_authority(settings: dict[str, str], kind:
         ({"OIDC_AUTHORITY": "https://login.example.com/?x=1"}, "OIDC_AUTHORITY is malformed"),
         ({"AUTHORITY": ENTRA}, "AUTHORITY names no tenant"),
         ({"AUTHORITY": "https://login.contoso.com"}, "needs the tenant ID"),
+        ({"AUTHORITY": "https://login.contoso.com/contoso.onmicrosoft.com"}, "needs the tenant ID"),
+        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}/oauth2/v2.0/authorize"}, "more than a tenant after its host"),
+        ({"AUTHORITY": "https://contoso.ciamlogin.com/a/b"}, "more than a tenant after its host"),
+        ({"AUTHORITY": f"https://login.contoso.com/a@b/{TENANT_ID}"}, "AUTHORITY is malformed"),
+        ({"AUTHORITY": f"{ENTRA}\\{TENANT_ID}"}, "AUTHORITY is malformed"),
+        (
+            {"AUTHORITY": "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_signupsignin1"},
+            "Set B2C_TENANT_NAME and SIGNUPSIGNIN_USER_FLOW instead .* EDITPROFILE_USER_FLOW",
+        ),
+        (
+            {"AUTHORITY": f"{ENTRA}/{TENANT_ID}", "AUTHORITY_KIND": "external-id"},
+            "AUTHORITY_KIND is external-id, and AUTHORITY is on a host of Entra ID",
+        ),
+        (
+            {"AUTHORITY": "https://contoso.ciamlogin.com", "AUTHORITY_KIND": "entra-id"},
+            "AUTHORITY_KIND is entra-id, and AUTHORITY is on a host of External ID",
+        ),
+        ({"OIDC_AUTHORITY": f"{ENTRA}/{TENANT_ID}/v2.0"}, "Set AUTHORITY instead"),
+        ({"OIDC_AUTHORITY": f"https://{TENANT_ID}.ciamlogin.com/"}, "Set AUTHORITY instead"),
+        ({"OIDC_AUTHORITY": "https://contoso.b2clogin.com/"}, "Set B2C_TENANT_NAME instead"),
+        ({"AUTHORITY": f"{ENTRA}/common/v2.0"}, "ALLOWED_TENANTS is missing"),
+        ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": ","}, "ALLOWED_TENANTS is malformed"),
+        (
+            {"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": f"* {TENANT_ID}"},
+            "ALLOWED_TENANTS is malformed",
+        ),
+        ({"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": "*"}, f"should be {PERSONAL}"),
+        ({"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": TENANT_ID}, f"should be {PERSONAL}"),
+        (
+            {"AUTHORITY": f"{ENTRA}/organizations", "ALLOWED_TENANTS": PERSONAL},
+            "only the tenant of personal accounts",
+        ),
         ({"AUTHORITY": f"{ENTRA}/common"}, "ALLOWED_TENANTS is missing"),
         ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": "contoso"}, "ALLOWED_TENANTS is malformed"),
         (
             {"AUTHORITY": f"{ENTRA}/{TENANT_ID}", "ALLOWED_TENANTS": TENANT_ID},
-            "ALLOWED_TENANTS belongs to",
+            "ALLOWED_TENANTS has an effect only with",
         ),
         ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}", "AUTHORITY_KIND": "b2c"}, "AUTHORITY_KIND is malformed"),
         (
             {"OIDC_AUTHORITY": "https://login.example.com/", "AUTHORITY_KIND": "entra-id"},
-            "AUTHORITY_KIND belongs to AUTHORITY",
+            "AUTHORITY_KIND has an effect only with AUTHORITY",
         ),
         (
             {"AUTHORITY": f"{ENTRA}/{TENANT_ID}", "OIDC_AUTHORITY": "https://login.example.com/"},
@@ -170,7 +214,7 @@ def test_the_settings_tell_the_kind_of_authority(settings: dict[str, str], kind:
         ),
         (
             {"AUTHORITY": f"{ENTRA}/{TENANT_ID}", "SIGNUPSIGNIN_USER_FLOW": "B2C_1_signupsignin1"},
-            "SIGNUPSIGNIN_USER_FLOW belongs to B2C_TENANT_NAME",
+            "SIGNUPSIGNIN_USER_FLOW has an effect only with B2C_TENANT_NAME",
         ),
         ({"B2C_TENANT_NAME": "contoso"}, "SIGNUPSIGNIN_USER_FLOW is missing"),
     ],
@@ -189,18 +233,29 @@ CREDENTIALS = {
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 def test_another_credential_takes_the_place_of_the_client_secret(name: str) -> None:
-    settings = app_config.read(GOOD | {"CLIENT_SECRET": "", name: CREDENTIALS[name]})
+    environ = NO_AUTHORITY | {
+        "AUTHORITY": f"{ENTRA}/{TENANT_ID}",
+        "CLIENT_SECRET": "",
+        name: CREDENTIALS[name],
+    }
+    settings = app_config.read(environ)
 
     assert settings.client_secret is None
     assert str(getattr(settings, name.lower())) == CREDENTIALS[name]
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_b2c_has_a_client_secret(name: str) -> None:
+    with pytest.raises(app_config.ConfigError, match=f"{name} is not for Azure AD B2C. Set CLIENT_SECRET"):
+        app_config.read(GOOD | {"CLIENT_SECRET": "", name: CREDENTIALS[name]})
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"CLIENT_SECRET": ""}, "FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID"),
-        ({"FEDERATED_TOKEN_FILE": "/run/token"}, "CLIENT_SECRET and FEDERATED_TOKEN_FILE are all"),
-        ({"CLIENT_CERTIFICATE_PASSWORD": "made-up"}, "CLIENT_CERTIFICATE_PASSWORD belongs to"),
+        ({"FEDERATED_TOKEN_FILE": "/run/token"}, "CLIENT_SECRET and FEDERATED_TOKEN_FILE are both set"),
+        ({"CLIENT_CERTIFICATE_PASSWORD": "made-up"}, "CLIENT_CERTIFICATE_PASSWORD has an effect only with"),
         ({"MANAGED_IDENTITY_CLIENT_ID": "mine"}, "MANAGED_IDENTITY_CLIENT_ID is malformed"),
     ],
 )
@@ -228,6 +283,8 @@ def test_sign_in_pages_over_http_are_for_an_origin_on_this_machine(origin: str) 
     [
         {"ENDPOINT": ""},
         {"SCOPE": ""},
+        {"ENDPOINT": "", "SCOPE": "", "WRITE_SCOPE": API["SCOPE"]},
+        {"ENDPOINT": "https://localhost:6000\\hello"},
         {"ENDPOINT": "localhost:6000"},
         {"ENDPOINT": "https://local host/hello"},
         {"ENDPOINT": "https://localhost:99999/hello"},
@@ -238,6 +295,8 @@ def test_sign_in_pages_over_http_are_for_an_origin_on_this_machine(origin: str) 
     ids=[
         "no endpoint",
         "no scope",
+        "only a write scope",
+        "backslash",
         "endpoint without scheme",
         "blank",
         "port",
@@ -270,12 +329,24 @@ def test_env_sample_shows_the_defaults() -> None:
     shown = dict(re.findall(r"^([A-Z0-9_]+)=(.+)", (ROOT / ".env.sample").read_text(), re.MULTILINE))
 
     assert app_config.read(GOOD | shown) == app_config.read(GOOD)
+    other = NO_AUTHORITY | {"OIDC_AUTHORITY": "https://login.example.com/"}
+    assert app_config.read(other | shown) == app_config.read(other)
 
 
 def test_the_documentation_explains_every_setting() -> None:
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \| \S", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
 
     assert sorted(rows) == sorted(setting.name.upper() for setting in fields(app_config.Settings))
+
+
+def test_flask_check_reports_an_authority_that_it_cannot_use(tmp_path: Path) -> None:
+    environ = NO_AUTHORITY | {"AUTHORITY": "https://login.contoso.com/contoso.onmicrosoft.com"}
+    ended = run(ROOT, "-m", "flask", "check", "--json", **environ, SESSION_DIR=str(tmp_path))
+
+    [finding] = json.loads(ended.stdout)
+    assert (finding["what"], finding["ok"]) == ("settings", False)
+    assert "AUTHORITY" in finding["detail"]
+    assert "Traceback" not in ended.stderr
 
 
 not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows")

@@ -2,8 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,19 +10,20 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.helpers.app import ServeApp
+from tests.helpers.app import ServeApp, import_app
 from tests.helpers.browser import Browser, Document, greeted
-from tests.helpers.processes import ROOT, Redis
+from tests.helpers.processes import Redis
 from tests.helpers.stores import RedisKeys, SqliteFile, home_with
 from tests.helpers.tenant import Tenant
 from tests.helpers.waiting import wait_until
 
 
-def start_app(folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Import the app, with its sessions in this folder, in a process of its own."""
-    command = [sys.executable, "-c", "import app"]
-    environ = settings | {"SESSION_DIR": str(folder)}
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20)
+def refused_start(settings: dict[str, str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines with which the start of an app with these settings ends."""
+    with pytest.raises(SystemExit) as ended:
+        import_app(settings)
+    assert ended.value.code == 1
+    return capsys.readouterr().err.strip().splitlines()
 
 
 def a_file(folder: Path) -> Path:
@@ -48,23 +47,19 @@ def not_writable(_: Path) -> Path:
 
 @pytest.mark.parametrize("prepare", [a_file, below_a_file, garbage, not_writable])
 def test_a_folder_that_cannot_be_used_is_one_clear_line_at_the_start(
-    tenant: Tenant, tmp_path: Path, prepare: Callable[[Path], Path]
+    tenant: Tenant, tmp_path: Path, prepare: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = prepare(tmp_path / "sessions")
-    started = start_app(folder, tenant.settings)
+    [line] = refused_start(tenant.settings | {"SESSION_DIR": str(folder)}, capsys)
 
-    assert started.returncode == 1
-    [line] = started.stderr.strip().splitlines()
     assert line.startswith(f"SESSION_DIR {folder} cannot be used: ")
 
 
 def test_a_redis_url_that_makes_no_sense_is_one_clear_line_at_the_start(
-    tenant: Tenant, tmp_path: Path
+    tenant: Tenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = start_app(tmp_path, tenant.settings | {"REDIS_URL": "redis://localhost:abc/0"})
+    [line] = refused_start(tenant.settings | {"REDIS_URL": "redis://localhost:abc/0"}, capsys)
 
-    assert started.returncode == 1
-    [line] = started.stderr.splitlines()
     assert line.startswith("REDIS_URL cannot be used: ")
 
 

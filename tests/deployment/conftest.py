@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,44 @@ def site_here(changes: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def site(
-    running_tenant: LocalTenant, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("nginx")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the site's certificate and key, `site.pem`, and the CA file that trusts it."""
+    folder = tmp_path_factory.mktemp("certificate")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "site.pem"))
+    return folder
+
+
+@contextmanager
+def serve_site(
+    folder: Path, certificate: Path, port: int, plain_port: int, app_ports: list[int]
+) -> Iterator[None]:
+    """nginx as tests/nginx.conf has it, on these ports, in front of these ports of the app."""
+    text = site_here(
+        {
+            r"/etc/ssl/certs/app\.example\.com\.pem": str(certificate / "site.pem"),
+            r"/etc/ssl/private/app\.example\.com\.key": str(certificate / "site.pem"),
+            r"/var/log/nginx/app\.example\.com\.log": str(folder / "site.log"),
+            r"app\.example\.com": "localhost",
+            r"127\.0\.0\.1:8001": f"127.0.0.1:{app_ports[0]}",
+            r"127\.0\.0\.1:8002": f"127.0.0.1:{app_ports[1]}",
+            r"listen 443": f"listen 127.0.0.1:{port}",
+            r"listen 80": f"listen 127.0.0.1:{plain_port}",
+        }
+    )
+    with nginx(folder, text, port):
+        yield
+
+
+@pytest.fixture(scope="session")
+def site(
+    running_tenant: LocalTenant,
+    redis_server: Redis,
+    certificate: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("nginx")
     port, plain_port, *ports = (free_port() for _ in range(4))
     redirect_uri = f"https://localhost:{port}/getAToken"
     register_redirect_uri(running_tenant, redirect_uri)
@@ -54,22 +85,18 @@ def site(
         "REDIS_URL": redis_server.url,
         "COOKIE_PREFIX": "signin",
     }
-    text = site_here(
-        {
-            r"/etc/ssl/certs/app\.example\.com\.pem": str(folder / "site.pem"),
-            r"/etc/ssl/private/app\.example\.com\.key": str(folder / "site.pem"),
-            r"/var/log/nginx/app\.example\.com\.log": str(folder / "site.log"),
-            r"app\.example\.com": "localhost",
-            r"127\.0\.0\.1:8001": f"127.0.0.1:{ports[0]}",
-            r"127\.0\.0\.1:8002": f"127.0.0.1:{ports[1]}",
-            r"listen 443": f"listen 127.0.0.1:{port}",
-            r"listen 80": f"listen 127.0.0.1:{plain_port}",
-        }
-    )
     with ExitStack() as running:
         with ThreadPoolExecutor(2) as pool:
             instances = list(pool.map(lambda port: Gunicorn(folder, settings, port), ports))
         for instance in instances:
             running.enter_context(instance)
-        running.enter_context(nginx(folder, text, port))
-        yield Site(port, plain_port, folder / "authority.pem", instances, folder / "site.log")
+        running.enter_context(serve_site(folder, certificate, port, plain_port, ports))
+        yield Site(port, plain_port, certificate / "authority.pem", instances, folder / "site.log")
+
+
+@pytest.fixture
+def site_without_instances(certificate: Path, tmp_path: Path) -> Iterator[Site]:
+    """nginx in front of an app of which no instance runs."""
+    port, plain_port, *ports = (free_port() for _ in range(4))
+    with serve_site(tmp_path, certificate, port, plain_port, ports):
+        yield Site(port, plain_port, certificate / "authority.pem", [], tmp_path / "site.log")

@@ -31,20 +31,19 @@ def browser(site: Site, tenant: Tenant) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(params=[signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def stop_one(request: pytest.FixtureRequest, site: Site) -> Iterator[Callable[[], None]]:
-    """A function that ends the first instance; it is started again after the test."""
-    yield lambda: end(site.instances[0], request.param)
+@pytest.fixture
+def kill_one(site: Site) -> Iterator[Callable[[], None]]:
+    """A function that kills the first instance; it is started again after the test."""
+    yield lambda: kill(site.instances[0])
     if site.instances[0].process.poll() is not None:
         site.instances[0].start()
 
 
-def end(instance: Gunicorn, number: int) -> None:
-    """End an instance; a killed one with its workers, as systemd and containers do it."""
-    if number == signal.SIGKILL:
-        for pid in (instance.process.pid, *instance.children()):
-            os.kill(pid, number)
-    instance.stop(number)
+def kill(instance: Gunicorn) -> None:
+    """Kill an instance with its workers, as systemd and containers do it."""
+    for pid in (instance.process.pid, *instance.children()):
+        os.kill(pid, signal.SIGKILL)
+    instance.stop(signal.SIGKILL)
 
 
 def test_sign_in_api_call_and_sign_out(browser: Browser, tenant: Tenant) -> None:
@@ -125,11 +124,11 @@ def test_another_name_gets_no_certificate(site: Site) -> None:
         context.wrap_socket(connection, server_hostname="evil.example")
 
 
-def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(
-    site: Site, browser: Browser, stop_one: Callable[[], None]
+def test_an_instance_that_is_killed_in_the_middle_of_a_sign_in_loses_nothing(
+    site: Site, browser: Browser, kill_one: Callable[[], None]
 ) -> None:
     callback = browser.callback_url()
-    stop_one()
+    kill_one()
     browser.get(callback)
 
     assert browser.page.status_code == 200
@@ -139,15 +138,15 @@ def test_an_instance_that_ends_in_the_middle_of_a_sign_in_loses_nothing(
     assert "You are signed out" in browser.text
 
 
-def test_requests_while_an_instance_ends_are_all_answered(
-    site: Site, browser: Browser, stop_one: Callable[[], None]
+def test_requests_while_an_instance_is_killed_are_all_answered(
+    site: Site, browser: Browser, kill_one: Callable[[], None]
 ) -> None:
     """Those inside a killed instance go to the other one: nginx asks again for what changes nothing."""
     browser.sign_in()
     cookie = f"{SESSION}={browser.session_id}"
     with ThreadPoolExecutor(4) as pool:
         pages = [pool.submit(site.get, "/", Cookie=cookie) for _ in range(60)]
-        stop_one()
+        kill_one()
         pages += [pool.submit(site.get, "/", Cookie=cookie) for _ in range(20)]
 
     assert [page.result().status_code for page in pages] == [200] * 80

@@ -6,9 +6,7 @@ import signal
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -60,17 +58,6 @@ def assert_secure(page: requests.Response) -> None:
 # --- Error pages -------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def all_instances_stopped(site: Site) -> Iterator[None]:
-    for instance in site.instances:
-        instance.stop(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        for instance in site.instances:
-            instance.start()
-
-
 def test_a_page_for_a_request_that_is_too_large_has_the_security_headers(site: Site) -> None:
     page = requests.post(f"{site.url}/logout", data=b"x" * 70_000, verify=site.authority, timeout=10)
 
@@ -86,9 +73,8 @@ def test_a_page_for_a_path_that_is_too_long_has_the_security_headers(site: Site)
     assert_secure(page)
 
 
-def test_a_page_without_an_instance_has_the_security_headers(site: Site) -> None:
-    with all_instances_stopped(site):
-        page = site.get()
+def test_a_page_without_an_instance_has_the_security_headers(site_without_instances: Site) -> None:
+    page = site_without_instances.get()
 
     assert page.status_code == 502
     assert_secure(page)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local_tenant import LocalTenant
@@ -21,6 +22,23 @@ class QuietHandler(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: object) -> None:
         pass
+
+
+class CompiledTemplates(BytecodeCache):
+    """Compiles each template once for all apps of this process. It takes longer than a request."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED_TEMPLATES = CompiledTemplates()
 
 
 class RunningApp:
@@ -68,6 +86,7 @@ def import_app(environ: dict[str, str]) -> Flask:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         app: Flask = module.app
+        app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
         return app
     finally:
         os.environ.clear()

@@ -38,6 +38,11 @@ def known_entra_codes() -> set[str]:
     return {code for code in words.CODES if code.startswith("AADSTS")} | set(microsoft.AADSTS_ERRORS)
 
 
+def entra_codes_without_words() -> set[str]:
+    """The error codes of Entra that the app tells apart, and has no words of its own for."""
+    return set(microsoft.AADSTS_ERRORS) - set(words.CODES)
+
+
 def is_in_the_log(record: logging.LogRecord) -> bool:
     """Whether the operator sees this line; MSAL's notes for its own developers they do not."""
     package = record.name.partition(".")[0]

@@ -193,7 +193,7 @@ def test_the_token_of_the_web_api_is_not_used_for_graph(
 def test_without_the_setting_there_is_neither_page_nor_link(
     kind: str, serve_kind: ServeKind, tenant: Tenant
 ) -> None:
-    with Browser(serve_kind(kind, PROFILE_SCOPE="").url, tenant) as browser:
+    with Browser(serve_kind(kind, PROFILE_SCOPE="", GRAPH_URL="").url, tenant) as browser:
         browser.sign_in()
 
         assert "Edit profile" not in browser.text

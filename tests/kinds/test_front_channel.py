@@ -2,12 +2,21 @@
 
 import html
 import re
+from collections.abc import Iterator
 
+import pytest
 import requests
 
 from tests.helpers.app import RunningApp
 from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
+
+
+@pytest.fixture(autouse=True)
+def leave_no_logout_url(tenant: Tenant) -> Iterator[None]:
+    """The tenant serves other tests too."""
+    yield
+    tenant.control("PUT", "logout-url", logout_url="")
 
 
 def sign_out_address(app: RunningApp, tenant: Tenant) -> str:

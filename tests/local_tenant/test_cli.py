@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import dotenv
 import pytest
 import requests
 
 from local_tenant import LocalTenant, cli
+from local_tenant import command as command_module
 from local_tenant.tenant import APP_CHOICES, OTHER_AUTHORITIES
 from tests.local_tenant.visitor import DOMAIN, RESET, wait_until
 
@@ -40,13 +41,13 @@ while not seen:
 time.sleep(0.2)
 sys.exit(40 + len(seen))
 """
-# Says when it is ready for the next signal of the given name, and ends with 40 plus their number.
+# Says when it is ready for the next signal of those named, and ends with 40 plus their number.
 COUNT_SIGNALS = """
 import signal, sys, time
-name, wanted = sys.argv[1], int(sys.argv[2])
 seen = []
-signal.signal(getattr(signal, name), lambda number, frame: seen.append(number))
-for count in range(wanted):
+for name in set(sys.argv[1:]):
+    signal.signal(getattr(signal, name), lambda number, frame: seen.append(number))
+for count in range(len(sys.argv) - 1):
     print("ready", flush=True)
     while len(seen) <= count:
         time.sleep(0.01)
@@ -83,11 +84,29 @@ def start(*arguments: str, **changes: str) -> Iterator[Program]:
             program.kill()
 
 
-def run(*arguments: str, **changes: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error."""
-    with start(*arguments, **changes) as program:
-        stdout, stderr = program.communicate(timeout=ANSWER_SECONDS)
-    return program.returncode, stdout, stderr
+class Run(Protocol):
+    """Runs the command line in this process. Returns exit status, standard output and standard error."""
+
+    def __call__(self, *arguments: str, **changes: str) -> tuple[int, str, str]: ...
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    numbers = (*command_module.ENDING, *command_module.HANG_UP, *command_module.ORDERS)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def run_here(*arguments: str, **changes: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            for name in os.environ.keys() - environment().keys():
+                patch.delenv(name)
+            for name, value in changes.items():
+                patch.setenv(name, value)
+            status = cli.main(["--port", "0", *arguments])
+        return status, *capfd.readouterr()
+
+    yield run_here
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def read_line(stream: IO[str] | None) -> str:
@@ -109,7 +128,9 @@ def printed_settings(program: Program) -> dict[str, str | None]:
 
 
 def test_the_command_gets_the_settings() -> None:
-    status, stdout, stderr = run(sys.executable, "-c", SHOW_ENVIRONMENT)
+    with start(sys.executable, "-c", SHOW_ENVIRONMENT) as program:
+        stdout, stderr = program.communicate(timeout=ANSWER_SECONDS)
+    status = program.returncode
     settings = json.loads(stdout)
     assert status == 0
     assert settings["SIGNUPSIGNIN_USER_FLOW"] == "B2C_1_signupsignin1"
@@ -127,7 +148,7 @@ def test_the_command_gets_the_settings() -> None:
     assert re.search(r"ada@example\.com +password \S+", stderr)
 
 
-def test_the_environment_may_choose_for_the_app_but_not_another_authority() -> None:
+def test_the_environment_may_choose_for_the_app_but_not_another_authority(run: Run) -> None:
     chosen = {
         "REDIRECT_URI": "http://localhost:7000/back",
         "SECRET_KEY": "k" * 40,
@@ -158,7 +179,7 @@ def test_this_machine_needs_no_proxy(
     assert (tenant.settings["NO_PROXY"], tenant.settings["no_proxy"]) == (wanted, wanted)
 
 
-def test_the_command_does_not_ask_a_proxy_for_the_tenant() -> None:
+def test_the_command_does_not_ask_a_proxy_for_the_tenant(run: Run) -> None:
     fetch = "import os, requests; print(requests.get(os.environ['ENDPOINT'], timeout=5).status_code)"
     proxy = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
     assert run(sys.executable, "-c", fetch, **proxy)[1].strip() == "401"
@@ -187,10 +208,24 @@ def test_the_apps_port_is_that_of_its_command(line: str, flask_run_port: str, po
     assert cli.app_port(line.split(), {"FLASK_RUN_PORT": flask_run_port}) == port
 
 
-def test_redirect_uri_and_banner_have_the_apps_port() -> None:
+def test_redirect_uri_and_banner_have_the_apps_port(run: Run) -> None:
     _, stdout, stderr = run(sys.executable, "-c", SHOW_ENVIRONMENT, FLASK_RUN_PORT="5001")
     assert json.loads(stdout)["REDIRECT_URI"] == "http://localhost:5001/getAToken"
     assert re.search(r"App +http://localhost:5001\n", stderr)
+
+
+@pytest.mark.parametrize(("option", "port"), [((), "5000"), (("--port", "5001"), "5001")])
+def test_the_command_gets_the_port_of_the_redirect_uri(option: tuple[str, ...], port: str) -> None:
+    # A FLASK_RUN_PORT in the app's .env does not win over a variable of the environment.
+    _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, *option)
+    assert json.loads(stdout)["FLASK_RUN_PORT"] == port
+    assert json.loads(stdout)["REDIRECT_URI"] == f"http://localhost:{port}/getAToken"
+
+
+def test_the_command_gets_no_port_besides_a_redirect_uri_of_the_users_own() -> None:
+    own = "http://localhost:6000/getAToken"
+    _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, REDIRECT_URI=own)
+    assert "FLASK_RUN_PORT" not in json.loads(stdout)
 
 
 @pytest.mark.parametrize("redirect_uri", ["http://[foo/x", "http://localhost:0/x", "foo"])
@@ -198,7 +233,7 @@ def test_what_is_no_web_address_has_no_origin(redirect_uri: str) -> None:
     assert cli.app_origin(redirect_uri) is None
 
 
-def test_a_malformed_redirect_uri_is_left_to_the_app() -> None:
+def test_a_malformed_redirect_uri_is_left_to_the_app(run: Run) -> None:
     arguments = ("--open", sys.executable, "-c", SHOW_ENVIRONMENT)
     status, stdout, stderr = run(*arguments, REDIRECT_URI="http://[foo/x")
     assert (status, json.loads(stdout)["REDIRECT_URI"]) == (0, "http://[foo/x")
@@ -209,22 +244,22 @@ def test_a_malformed_redirect_uri_is_left_to_the_app() -> None:
 # --- the command
 
 
-def test_the_exit_status_is_the_commands() -> None:
+def test_the_exit_status_is_the_commands(run: Run) -> None:
     assert run(sys.executable, "-c", "raise SystemExit(7)")[0] == 7
 
 
 @POSIX
-def test_a_command_killed_by_a_signal_counts_128_more() -> None:
+def test_a_command_killed_by_a_signal_counts_128_more(run: Run) -> None:
     status, *_ = run(sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
     assert status == 128 + 9
 
 
-def test_options_of_the_command_are_left_to_it() -> None:
+def test_options_of_the_command_are_left_to_it(run: Run) -> None:
     _, stdout, _ = run(sys.executable, "-c", "import sys; print(sys.argv[1:])", "--port", "5000", "--open")
     assert stdout.strip() == "['--port', '5000', '--open']"
 
 
-def test_an_unknown_command_is_one_clear_line() -> None:
+def test_an_unknown_command_is_one_clear_line(run: Run) -> None:
     status, _, stderr = run("no-such-command")
     line = "There is no command 'no-such-command'. Is it installed in this environment?"
     assert (status, stderr.splitlines()[-1]) == (127, line)
@@ -233,7 +268,9 @@ def test_an_unknown_command_is_one_clear_line() -> None:
 def test_a_taken_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        status, stdout, stderr = run("--port", str(port))
+        with start("--port", str(port)) as program:
+            stdout, stderr = program.communicate(timeout=ANSWER_SECONDS)
+            status = program.returncode
     assert (status, stdout) == (2, "")
     assert re.fullmatch(
         rf"Port {port} cannot be used \(Address already in use\)\. Stop the program .+--port N.+\n", stderr
@@ -263,14 +300,14 @@ def test_an_interrupt_reaches_the_command_once(number: signal.Signals) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize(("name", "times"), [("SIGHUP", 4), ("SIGUSR1", 4), ("SIGQUIT", 1)])
-def test_other_signals_reach_the_command_and_end_nothing(name: str, times: int) -> None:
-    with start(sys.executable, "-c", COUNT_SIGNALS, name, str(times)) as program:
-        for _ in range(times):
+def test_other_signals_reach_the_command_and_end_nothing() -> None:
+    names = ["SIGHUP", "SIGUSR1"] * 4 + ["SIGQUIT"]  # more than the three Ctrl-C that kill it
+    with start(sys.executable, "-c", COUNT_SIGNALS, *names) as program:
+        for name in names:
             assert read_line(program.stdout) == "ready\n"
             program.send_signal(getattr(signal, name))
         program.communicate(timeout=ANSWER_SECONDS)
-    assert program.returncode == 40 + times
+    assert program.returncode == 40 + len(names)
 
 
 @POSIX

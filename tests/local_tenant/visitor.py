@@ -34,7 +34,7 @@ class Visitor:
     @property
     def api_scopes(self) -> str:
         """The scopes of reading and of writing."""
-        return f"{self.tenant.settings['SCOPE']} {self.tenant.settings['WRITE_SCOPE']}"
+        return f"{self.tenant.settings['SCOPE']} {self.tenant.settings['WRITE_SCOPE']}".strip()
 
     # --- the person
 

@@ -53,6 +53,7 @@ class Provider:
     key_issuers: dict[str, str | None] = field(default_factory=lambda: {"k1": None})  # by kid
     claims: dict[str, Any] = field(default_factory=dict)
     signed_with: str = "k1"
+    algorithm: str = "RS256"
     key_id: str | None = "k1"
     token_answer: dict[str, Any] = field(default_factory=dict)  # members to add; None removes one
     token_error: dict[str, Any] | None = None
@@ -94,7 +95,7 @@ class Provider:
         claims = {name: value for name, value in claims.items() if value is not None}
         headers = {"kid": self.key_id} if self.key_id else None
         payload = json.dumps(claims).encode()  # jwt.encode would refuse some of the bad ones
-        id_token = jwt.PyJWS().encode(payload, Keys.get(self.signed_with), "RS256", headers)
+        id_token = jwt.PyJWS().encode(payload, Keys.get(self.signed_with), self.algorithm, headers)
         answer = {
             "token_type": "Bearer",
             "expires_in": 3600,

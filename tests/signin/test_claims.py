@@ -24,6 +24,20 @@ GUID = "44444444-4444-4444-4444-444444444444"
         ({"name": GUID, "email": "ada@example.com"}, "ada@example.com"),
         ({"name": GUID.upper()}, "(no name)"),
         ({"sub": "some-sub"}, "(no name)"),
+        ({"upn": "ada@contoso.com"}, "ada@contoso.com"),
+        ({"nickname": "ada", "email": "ada@example.com"}, "ada"),
+        ({"emails": ["", "ada@example.com"]}, "ada@example.com"),
+        ({"emails": [None, GUID, "ada@example.com"]}, "ada@example.com"),
+        ({"name": "Ada unknown"}, "Ada"),
+        ({"name": "unknown unknown", "email": "ada@example.com"}, "ada@example.com"),
+        ({"given_name": "unknown", "family_name": "unknown"}, "(no name)"),
+        ({"given_name": "unknown", "family_name": "Lovelace"}, "Lovelace"),
+        ({"name": GUID.replace("-", "")}, "(no name)"),
+        ({"name": f"{{{GUID}}}"}, "(no name)"),
+        ({"upn": f"cpim_{GUID}@contoso.onmicrosoft.com"}, "(no name)"),
+        ({"name": "\u200b\ufeff\u2060", "email": "ada@example.com"}, "ada@example.com"),
+        ({"name": "\u3164\u00a0\u2800"}, "(no name)"),
+        ({"name": "م\u200cریم"}, "م\u200cریم"),  # Persian uses zero-width characters
         ({"name": "a" * 500}, "a" * 80),
     ],
 )
@@ -40,6 +54,7 @@ def test_display_name(claims: dict[str, object] | None, expected: str) -> None:
         ({"preferred_username": "ada"}, ""),
         ({"preferred_username": f"{GUID}@contoso.onmicrosoft.com"}, ""),
         ({"email": {"a": 1}}, ""),
+        ({"preferred_username": f"cpim_{GUID}@contoso.onmicrosoft.com"}, ""),
     ],
 )
 def test_email(claims: dict[str, object], expected: str) -> None:

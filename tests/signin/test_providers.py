@@ -293,6 +293,7 @@ BAD = [
 # The same for every kind.
 for _name, _kind in {
     "Entra ID": entra(),
+    "many tenants": many({US}),
     "External ID": external(),
     "generic": generic(),
     "B2C": b2c(),
@@ -307,12 +308,15 @@ for _name, _kind in {
         refused(_kind.but(claims={"iat": None}), "iat", f"{_name}, no iat"),
         refused(_kind.but(claims={"iat": int(time.time()) - HOUR}), "iat", f"{_name}, iat before the flow"),
         refused(_kind.but(claims={"iat": int(time.time()) + HOUR}), "iat", f"{_name}, iat to come"),
+        refused(_kind.but(claims={"exp": time.time() + HOUR}), "exp", f"{_name}, exp is no whole number"),
+        refused(_kind.but(claims={"iat": time.time()}), "iat", f"{_name}, iat is no whole number"),
+        refused(_kind.but(claims={"nbf": time.time() - HOUR}), "nbf", f"{_name}, nbf is no whole number"),
         refused(_kind.but(claims={"sub": ""}), "sub", f"{_name}, empty sub"),
         refused(_kind.but(claims={"iss": None}), "iss", f"{_name}, no issuer"),
         refused(_kind.but(claims={"nonce": "another"}), "nonce", f"{_name}, another nonce"),
     ]
-    if _name != "generic":
-        BAD.append(refused(_kind.but(claims={"nbf": None}), "nbf", f"{_name}, no nbf"))
+for _name, _kind in {"Entra ID": entra(), "External ID": external()}.items():
+    BAD.append(refused(_kind.but(claims={"nbf": None}), "nbf", f"{_name}, no nbf"))
 
 
 @pytest.mark.parametrize(("kind", "error", "check"), BAD)
@@ -330,6 +334,15 @@ def test_bad_token_is_refused(
 def test_token_signed_with_another_key_is_refused(kind: Kind, provider: stand_in.Provider) -> None:
     client = client_of(kind, provider)
     provider.signed_with = "k2"
+    with pytest.raises(TokenRefused) as caught:
+        sign_in(client, provider)
+    assert caught.value.check == "signature"
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384"])
+def test_token_signed_with_another_algorithm_is_refused(algorithm: str, provider: stand_in.Provider) -> None:
+    client = client_of(entra(), provider)
+    provider.algorithm = algorithm
     with pytest.raises(TokenRefused) as caught:
         sign_in(client, provider)
     assert caught.value.check == "signature"
@@ -389,8 +402,26 @@ METADATA = [
     pytest.param(generic().but(userinfo_endpoint="http://op.example/u"), SetupFault, id="http userinfo"),
     pytest.param(b2c().but(issuer=f"{B2C}/{THEM}/v2.0/"), WrongTenant, id="B2C, another tenant"),
     pytest.param(b2c().but(issuer=f"{OP}/{US}/v2.0/"), SetupFault, id="B2C, another host"),
-    pytest.param(b2c().but(end_session_endpoint=None), SetupFault, id="B2C, no end_session_endpoint"),
 ]
+
+for _name, _kind in {
+    "Entra ID": entra(),
+    "many tenants": many({US}),
+    "External ID": external(),
+    "External ID, own domain": external(f"{OWN_DOMAIN}/{US}", f"{OWN_DOMAIN}/{US}"),
+    "B2C": b2c(),
+}.items():
+    METADATA += [
+        pytest.param(_kind.but(end_session_endpoint=None), SetupFault, id=f"{_name}, no end_session_endpoint")
+    ]
+    METADATA += [
+        pytest.param(
+            _kind.but(**{endpoint: "https://other.example/somewhere"}),
+            SetupFault,
+            id=f"{_name}, {endpoint} elsewhere",
+        )
+        for endpoint in ("authorization_endpoint", "token_endpoint", "end_session_endpoint", "jwks_uri")
+    ]
 
 
 @pytest.mark.parametrize(("kind", "error"), METADATA)
@@ -501,8 +532,8 @@ def test_a_response_of_the_provider_that_was_asked_is_accepted(
     [
         (generic(), {"iss": f"{OP}/realms/b"}),
         (generic(authorization_response_iss_parameter_supported=True), {}),
-        (many(None), {"iss": f"{ENTRA}/{THEM}/v2.0"}),
         (many(None), {"iss": f"{OP}/{US}/v2.0"}),
+        (many(None), {"iss": f"{ENTRA}/common/v2.0"}),
         (entra(), {"state": "another"}),
         (entra(), {"error": "access_denied"}),  # besides the code
     ],
@@ -513,6 +544,12 @@ def test_a_response_that_does_not_fit_the_request_is_refused(
     client = client_of(kind, provider)
     with pytest.raises(ResponseRefused):
         sign_in(client, provider, response=response)
+    assert not provider.seen("/token")
+
+
+def test_response_and_id_token_of_different_tenants_are_refused(provider: stand_in.Provider) -> None:
+    with pytest.raises(ResponseRefused):
+        sign_in(client_of(many(None), provider), provider, response={"iss": f"{ENTRA}/{THEM}/v2.0"})
 
 
 ERRORS = [
@@ -558,6 +595,16 @@ def test_name_comes_from_userinfo(provider: stand_in.Provider) -> None:
     provider.userinfo = {"sub": "some-sub", "name": "Ada", "aud": "another", "iss": "another"}
     claims = sign_in(client, provider).claims
     assert (claims["name"], claims["aud"], claims["iss"]) == ("Ada", CLIENT_ID, f"{OP}/realms/a")
+
+
+@pytest.mark.parametrize("name", ["", "unknown", "\u200b", ["Ada"], {"a": 1}, 7])
+def test_name_of_userinfo_wins_where_the_id_token_has_no_name(
+    name: object, provider: stand_in.Provider
+) -> None:
+    client = client_of(nameless().but(claims={"name": name, "email": "ada@example.com"}), provider)
+    provider.userinfo = {"sub": "some-sub", "name": "Ada", "email": "another@example.com"}
+    claims = sign_in(client, provider).claims
+    assert (claims["name"], claims["email"]) == ("Ada", "ada@example.com")
 
 
 def test_userinfo_about_somebody_else_is_refused(provider: stand_in.Provider) -> None:

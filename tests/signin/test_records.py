@@ -33,8 +33,10 @@ def data_of(account: str = "ada") -> dict[str, Any]:
     return {"account_id": account, "started": int(time.time())}
 
 
-def start(records: Records, presented: str | None = None, account: str = "ada") -> str:
-    return records.start(data_of(account), "tokens", presented=presented)
+def start(
+    records: Records, presented: str | None = None, account: str = "ada", began: float | None = None
+) -> str:
+    return records.start(data_of(account), "tokens", presented=presented, began=began)
 
 
 def test_a_session_can_be_read_with_its_id(records: Records) -> None:
@@ -95,23 +97,71 @@ def test_the_check_fails_on_a_store_that_loses_what_is_written(store: Store) -> 
 
 
 def test_a_sign_in_that_was_under_way_at_sign_out_is_refused(records: Records) -> None:
-    session_id = start(records)
+    session_id, began = start(records), time.time()
     records.sign_out([session_id])
 
     with pytest.raises(SessionEnded):
-        start(records, presented=session_id)
+        start(records, presented=session_id, began=began)
+
+
+def test_a_sign_in_that_began_after_the_sign_out_is_a_new_one(records: Records) -> None:
+    ended = start(records)
+    records.sign_out([ended])
+    session_id = start(records, presented=ended)
+
+    assert records.read(session_id)
+    assert records.read(ended) is None
+
+
+def test_a_second_sign_out_of_an_old_id_ends_what_has_followed_the_first(records: Records) -> None:
+    ended, began = start(records), time.time()
+    records.sign_out([ended])
+    between = time.time()
+    session_id = start(records, presented=ended)
+    records.sign_out([ended])
+
+    assert records.read(session_id) is None
+    for moment in (began, between):
+        with pytest.raises(SessionEnded):
+            start(records, presented=ended, began=moment)
+    assert records.read(start(records, presented=ended))
+
+
+def test_two_tabs_that_sign_in_after_a_sign_out_share_the_session(records: Records) -> None:
+    ended = start(records)
+    records.sign_out([ended])
+
+    assert start(records, presented=ended) == start(records, presented=ended)
+
+
+def test_an_id_that_is_signed_out_again_and_again_fills_no_store(store: Store, records: Records) -> None:
+    ended, created = start(records), []
+    create = store.create
+
+    def noted(name: str, value: bytes, seconds: int) -> bool:
+        created.append(create(name, value, seconds))
+        return created[-1]
+
+    store.create = noted  # type: ignore[method-assign]
+    for _ in range(20):
+        records.sign_out([ended])
+
+    assert created.count(True) == 4
+    with pytest.raises(SessionEnded):
+        start(records, presented=ended)
 
 
 def test_a_sign_out_ends_every_session_that_has_followed(records: Records) -> None:
     chain = [start(records)]
     for _ in range(3):
         chain.append(start(records, presented=chain[-1]))
+    began = time.time()
     records.sign_out([chain[0]])
 
     assert [records.read(session_id) for session_id in chain] == [None] * 4
     for session_id in chain:
         with pytest.raises(SessionEnded):
-            start(records, presented=session_id)
+            start(records, presented=session_id, began=began)
 
 
 def test_a_sign_in_with_an_id_of_which_nothing_is_left_is_a_strangers(records: Records) -> None:
@@ -184,13 +234,17 @@ def sign_out_of(presented: str) -> Callable[[Store], None]:
     return lambda store: records_on(store).sign_out([presented])
 
 
-@pytest.mark.parametrize("presented", ["a session", "a replaced session", "nothing that is left"])
+@pytest.mark.parametrize(
+    "presented", ["a session", "a replaced session", "an ended session", "nothing that is left"]
+)
 def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, presented: str) -> None:
     records, orders = records_on(store), 0
     for choose in every_order():
         session_id = new_id() if presented == "nothing that is left" else start(records)
         if presented == "a replaced session":
             start(records, presented=session_id)
+        if presented == "an ended session":
+            records.sign_out([session_id])
         signed_in, signed_out = run(store, [sign_in_with(session_id), sign_out_of(session_id)], choose)
         orders += 1
 

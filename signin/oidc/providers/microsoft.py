@@ -71,6 +71,7 @@ AADSTS_ERRORS: ErrorClasses = MappingProxyType(
         "AADSTS7000215": SetupFault,  # wrong client secret
         "AADSTS7000218": SetupFault,  # no credential
         "AADSTS7000222": SetupFault,  # client secret expired
+        "AADSTS9002313": SetupFault,  # malformed request
         "AADSTS9001023": SetupFault,  # grant not allowed on /common
     }
 )
