@@ -119,6 +119,8 @@ def _registration(graph: Graph, unique_name: str) -> tuple[Json | None, Json | N
 
 def _require_own_registrations(found: Found, wanted: Wanted) -> None:
     """Raise NameTaken if a unique name leads to another app: it is the simplified form of many names."""
+    if found.api and _is_web_app(found.api) and not wanted.api_scopes:
+        found.api = found.api_service = None  # a web app whose name happens to be that of the web API
     web, api = found.web, found.api
     if web and web["appId"] != wanted.client_id and web["displayName"] != wanted.name:
         raise NameTaken(

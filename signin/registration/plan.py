@@ -348,7 +348,8 @@ class _Planner:
     def link_user_flow(self) -> None:
         linked = self._found.linked_flow
         if linked and self._wanted.user_flow in (None, linked["displayName"]):
-            self.remarks.append(f"The user flow {linked['displayName']} is linked.")
+            choose = " Choose another with --user-flow." if len(self._found.user_flows) > 1 else ""
+            self.remarks.append(f"The user flow {linked['displayName']} is linked.{choose}")
             return
         flow = self._chosen_user_flow()
         if flow is None:

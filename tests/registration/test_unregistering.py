@@ -29,6 +29,15 @@ def test_a_registration_that_somebody_else_made_stays(operator: AsOperator) -> N
     assert ada.unregister().steps == ()
 
 
+def test_a_web_app_with_the_name_of_the_web_api_stays(operator: AsOperator) -> None:
+    other, ada = operator(name="Flask web app API"), operator()
+    other.register()
+    ada.register()
+    ada.unregister()
+
+    assert [app["displayName"] for app in ada.directory.applications.values()] == ["Flask web app API"]
+
+
 def test_a_web_api_that_others_call_stays(operator: AsOperator) -> None:
     ada = operator(api_scopes=API_SCOPES)
     ada.register()
