@@ -54,7 +54,7 @@ from signin.web import (
     take_pending_flow,
 )
 
-run_registration_command()  # flask register writes the settings, so it runs before they are read
+run_registration_command()  # `flask register` ends here: it needs no settings, and the next line does
 app = SignInApp(__name__)  # reads app_config, opens the session store, adds security headers and error pages
 add_commands(app)  # flask check, flask register, flask unregister
 settings = app.settings

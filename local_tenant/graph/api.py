@@ -58,6 +58,12 @@ class GraphApi:
             ("DELETE", f"/applications(?:{KEY})", APPLICATIONS, self._delete_application),
             ("POST", f"/applications(?:{KEY})/addPassword", APPLICATIONS, self._add_password),
             ("POST", f"/applications(?:{KEY})/removePassword", APPLICATIONS, self._remove_password),
+            (
+                "GET",
+                f"/applications(?:{KEY})/federatedIdentityCredentials",
+                APPLICATIONS_READ,
+                self._list_federated_credentials,
+            ),
             ("GET", f"/servicePrincipals(?:{KEY})", APPLICATIONS_READ, self._get_service),
             ("POST", "/servicePrincipals", APPLICATIONS, self._create_service),
             ("GET", "/oauth2PermissionGrants", GRANTS, self._list_grants),
@@ -129,6 +135,9 @@ class GraphApi:
             raise bad_request("The only parameter of removePassword is keyId.")
         self.directory.remove_password(self._application(match), request.body["keyId"])
         return 204, None
+
+    def _list_federated_credentials(self, request: Request, match: re.Match[str]) -> Answer:
+        return self._page(self._application(match).get("federatedIdentityCredentials") or [], request)
 
     def _get_service(self, request: Request, match: re.Match[str]) -> Answer:
         check_select("ServicePrincipal", request.options.get("$select"))

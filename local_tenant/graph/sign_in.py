@@ -229,7 +229,8 @@ class SignInService:
     def _redeem_device_code(self) -> ResponseReturnValue:
         if self.blocks_device_code:
             description = "AADSTS53003: Access has been blocked by Conditional Access policies."
-            return {"error": "invalid_grant", "error_description": description}, 400
+            answer = {"error": "invalid_grant", "error_description": description, "error_codes": [53003]}
+            return answer, 400
         wanted = request.form.get("device_code")
         for user_code, (device_code, grant) in list(self._devices.items()):
             if device_code == wanted and grant.approved:

@@ -8,9 +8,10 @@ As a library call, without Flask and without any settings:
     carry_out(graph, plan, save=keep_the_secret)
 """
 
-from .directory import TAG, Found, look, named_by
+from .directory import TAG, Found, federated_credentials, look, named_by
 from .errors import (
     DeletedNamesake,
+    EnvFileUnusable,
     GraphRefused,
     GraphUnavailable,
     NameTaken,
@@ -33,6 +34,7 @@ __all__ = [
     "LOGIN_URL",
     "TAG",
     "DeletedNamesake",
+    "EnvFileUnusable",
     "Found",
     "Graph",
     "GraphRefused",
@@ -48,6 +50,7 @@ __all__ = [
     "Wanted",
     "WrongTenant",
     "carry_out",
+    "federated_credentials",
     "look",
     "named_by",
     "plan_registration",

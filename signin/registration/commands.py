@@ -1,12 +1,15 @@
 """`flask register` and `flask unregister`, for the terminal."""
 
+import hashlib
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from app_config import B2C, EXTERNAL_ID, MANY_TENANTS
 from signin.oidc import Certificate, CredentialUnusable
 
 from . import env_file
-from .directory import Found, look, named_by
+from .directory import Found, federated_credentials, look, named_by
 from .errors import RegistrationError
 from .graph import GRAPH_URL, Graph
 from .plan import Plan, plan_registration, plan_removal
@@ -30,16 +33,37 @@ from .wanted import DEFAULT_API_SCOPES, DEFAULT_NAME, SECRET_NAME, Wanted
 ENV_FILE = app_config.HERE / ".env"
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 OTHER_CREDENTIALS = ("FEDERATED_TOKEN_FILE", "MANAGED_IDENTITY_CLIENT_ID")
-LONGEST_SECRET_NAME = 90  # Microsoft Graph shortens longer ones
+# Microsoft Learn, "National clouds" and "Microsoft Graph national cloud deployments": the hosts of the
+# authority, each with the cloud's sign-in service and Microsoft Graph.
+US_GOVERNMENT = ("https://login.microsoftonline.us", "https://graph.microsoft.us")
+CHINA = ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn")
+NATIONAL_CLOUDS = {
+    "login.microsoftonline.us": US_GOVERNMENT,
+    "login.partner.microsoftonline.cn": CHINA,
+    "login.chinacloudapi.cn": CHINA,
+}
+ONMICROSOFT = ".onmicrosoft.com"
+B2C_LOGIN = ".b2clogin.com"
+LONGEST_PLACE = 60  # characters; Microsoft Graph shortens the name of a secret after 90
 
 Command = Callable[..., None]
 
 
-def _https(_context: click.Context, _option: click.Parameter, url: str) -> str:
+def _https(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
     """Access tokens go there, so it has to be https."""
-    if urlsplit(url).scheme != "https":
+    if url is not None and _parts("It", url).scheme != "https":
         raise click.BadParameter("It has to be an https URL.")
     return url
+
+
+def _parts(name: str, url: str) -> SplitResult:
+    """The parts of a URL. Raises click.UsageError."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is read only now
+    except ValueError as error:
+        raise click.UsageError(f"{name} is not a URL: {url}") from error
+    return parts
 
 
 COMMON_OPTIONS = (
@@ -57,17 +81,13 @@ COMMON_OPTIONS = (
     # The local tenant's stand-in for both takes their place in development.
     click.option(
         "--login-url",
-        default=LOGIN_URL,
-        show_default=True,
         callback=_https,
-        help="Sign-in service, for national clouds.",
+        help=f"Sign-in service. Default: {LOGIN_URL}, or that of the authority's national cloud.",
     ),
     click.option(
         "--graph-url",
-        default=GRAPH_URL,
-        show_default=True,
         callback=_https,
-        help="Microsoft Graph of that cloud.",
+        help=f"Microsoft Graph of that cloud. Default: {GRAPH_URL}, or that of the national cloud.",
     ),
 )
 # What .env calls them. An option that is not given comes from there.
@@ -135,12 +155,20 @@ def register(**options: Any) -> None:
     """
     say = partial(click.echo, err=options["dry_run"])
     there = env_file.read(ENV_FILE)
+    before = env_file.read_raw(ENV_FILE)
     settings = _settings(options, there)
+    options |= cloud_services(options, {**there, **settings})
     wanted = _wanted(options, settings, there)
+    _require_good_settings(wanted, {**there, **settings, **_without(before)})
+    if not options["dry_run"]:
+        env_file.require_writable(ENV_FILE)
     graph = _graph(options, wanted, say)
     if not options["name"] and "CLIENT_ID" in there:
         wanted = named_by(graph, there["CLIENT_ID"], wanted)
     found = look(graph, wanted)
+    app_in_use = (found.web or found.deleted_web or {}).get("appId")
+    if app_in_use != there.get("CLIENT_ID"):
+        wanted = replace(wanted, secret=None)  # it is another app's
     plan = plan_registration(wanted, found)
     settings |= _registered_settings(wanted, plan.facts, {**there, **settings})
     changed = [name for name, value in settings.items() if there.get(name, "") != value]
@@ -148,6 +176,8 @@ def register(**options: Any) -> None:
     if plan.steps or changed:
         say("To do:")
     _show(plan, say)
+    for remark in _remarks_on_settings(wanted, plan.facts, {**there, **settings}):
+        say(f"  Note: {remark}")
     if changed or new_client:
         say(f"  - Write {', '.join([*changed, *(['CLIENT_ID'] if new_client else [])])} to {ENV_FILE}")
     if options["dry_run"]:
@@ -157,8 +187,8 @@ def register(**options: Any) -> None:
         say("The registration is up to date.")
     else:
         _ask(options)
-        _carry_out(graph, wanted, plan, settings, there)
-    raise SystemExit(_check(there, say))
+        _carry_out(graph, wanted, plan, settings, there, say)
+    raise SystemExit(_check(before, say))
 
 
 @click.command()
@@ -171,11 +201,16 @@ def unregister(**options: Any) -> None:
     """
     say = partial(click.echo, err=options["dry_run"])
     there = env_file.read(ENV_FILE)
-    wanted = _wanted(options, _settings(options, there), there)
+    settings = _settings(options, there)
+    options |= cloud_services(options, {**there, **settings})
+    wanted = _wanted(options, settings, there)
+    if there and not options["dry_run"]:
+        env_file.require_writable(ENV_FILE)
     graph = _graph(options, wanted, say)
     if not options["name"] and "CLIENT_ID" in there:
         wanted = named_by(graph, there["CLIENT_ID"], wanted)
     found = look(graph, wanted)
+    found.federated_credentials = federated_credentials(graph, found)
     plan = plan_removal(wanted, found)
     if not plan.steps:
         say(f"There is no app registration {wanted.name} that flask register has made.")
@@ -203,7 +238,7 @@ def _graph(options: Mapping[str, Any], wanted: Wanted, say: Say) -> Graph:
         say=say,
     )
     say(f"Signed in as {operator.username}, tenant {operator.tenant_id}.")
-    return Graph(operator.access_token, graph_url)
+    return Graph(operator.access_token, graph_url, say=say)
 
 
 def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str, str]:
@@ -221,6 +256,8 @@ def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str,
         *(["client_certificate_password"] if options.get("client_certificate_path") else []),
     )
     settings = {name.upper(): str(options[name]) for name in names if options.get(name)}
+    if settings.get("B2C_TENANT_NAME", "").lower().endswith(ONMICROSOFT):
+        settings["B2C_TENANT_NAME"] = settings["B2C_TENANT_NAME"][: -len(ONMICROSOFT)]
     other: tuple[str, ...] = ()
     if "B2C_TENANT_NAME" in settings:
         other = (
@@ -250,9 +287,10 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
     known = {**there, **settings}
     kind, tenant = _authority(known, options["tenant"])
     redirect_uri = known["REDIRECT_URI"]
-    origin = urlsplit(redirect_uri)
+    origin = _parts("REDIRECT_URI", redirect_uri)
+    if options.get("user_flow") and kind != EXTERNAL_ID:
+        raise click.UsageError("--user-flow is for External ID.")
     api_scopes = tuple(options.get("api_scopes") or DEFAULT_API_SCOPES) if options.get("api") else ()
-    secret_name = f"{SECRET_NAME} on {socket.gethostname()}, folder {app_config.HERE.name}"
     is_registering = "client_certificate_path" in options
     certificate = known.get("CLIENT_CERTIFICATE_PATH") if is_registering else None
     if kind == B2C and certificate:
@@ -262,6 +300,7 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         kind=kind,
         tenant=tenant,
         name=options["name"] or DEFAULT_NAME,
+        client_id=there.get("CLIENT_ID"),
         redirect_uri=redirect_uri,
         sign_out_uri=f"{origin.scheme}://{origin.netloc}/",
         logout_url=options.get("logout_url") or _logout_url(kind, origin),
@@ -269,12 +308,81 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         personal_accounts=app_config.tenant_in(known.get("AUTHORITY", "")) in ("common", "consumers"),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
-        secret_name=secret_name[:LONGEST_SECRET_NAME],
+        secret_name=_secret_name(),
         secret=there.get("CLIENT_SECRET"),
         needs_secret=not any(known.get(name) for name in OTHER_CREDENTIALS),
-        user_flow=options.get("user_flow") or known.get("SIGNUPSIGNIN_USER_FLOW"),
+        user_flow=(known.get("SIGNUPSIGNIN_USER_FLOW") if kind == B2C else options.get("user_flow")) or None,
         restore=bool(options.get("restore")),
     )
+
+
+def _secret_name() -> str:
+    """The name of this clone's client secret, which no other clone's has. So a later run may remove it."""
+    clone = hashlib.sha256(f"{uuid.getnode()} {app_config.HERE}".encode()).hexdigest()[:8]
+    place = f"{socket.gethostname()}, folder {app_config.HERE.name}"
+    return f"{SECRET_NAME} on {place[:LONGEST_PLACE]} ({clone})"
+
+
+def cloud_services(options: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """The sign-in service and Microsoft Graph: those of the options, or of the authority's cloud."""
+    host = _parts("AUTHORITY", known.get("AUTHORITY", "")).hostname or ""
+    login_url, graph_url = NATIONAL_CLOUDS.get(host, (LOGIN_URL, GRAPH_URL))
+    return {
+        "login_url": options["login_url"] or login_url,
+        "graph_url": options["graph_url"] or graph_url,
+    }
+
+
+def _require_good_settings(wanted: Wanted, settings: Mapping[str, str]) -> None:
+    """Check the settings that the app will have. Raises click.ClickException, before the cloud is changed."""
+    scope = wanted.api_identifier_uri("client-id") + "/scope"
+    placeholders = {"CLIENT_ID": "client-id"}
+    if wanted.needs_secret and not wanted.certificate:
+        placeholders["CLIENT_SECRET"] = "placeholder"  # noqa: S105
+    if wanted.kind == B2C and not wanted.user_flow:  # a remark says how to create one
+        placeholders["SIGNUPSIGNIN_USER_FLOW"] = "B2C_1_placeholder"
+    if wanted.api_scopes and settings.get("ENDPOINT"):
+        placeholders |= {name: scope for name in ("SCOPE", "WRITE_SCOPE") if not settings.get(name)}
+    try:
+        app_config.read({**settings, **placeholders})
+    except app_config.ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _remarks_on_settings(
+    wanted: Wanted, facts: Mapping[str, Any], known: Mapping[str, str]
+) -> tuple[str, ...]:
+    """What the operator may not expect of the settings in .env."""
+    remarks = []
+    client_id = known.get("CLIENT_ID")
+    if client_id and client_id != facts.get("web", {}).get("appId"):
+        remarks.append(
+            f"CLIENT_ID in {ENV_FILE.name} is {client_id}, another app registration. From now on, it will be "
+            f"that of {wanted.name}. The other registration stays."
+        )
+    if wanted.api_scopes and not known.get("ENDPOINT"):
+        remarks.append("ENDPOINT is missing, so SCOPE is not set. Add --endpoint with the web API's URL.")
+    elif wanted.api_scopes:
+        own = _own_scope_prefixes(wanted, facts)
+        remarks += [
+            f"{name} in {ENV_FILE.name} stays as it is: {known[name]}. To let the app call "
+            f"{wanted.api_name}, empty it and run the command again."
+            for name in ("SCOPE", "WRITE_SCOPE")
+            if not _may_set_scope(known.get(name, ""), own)
+        ]
+    return tuple(remarks)
+
+
+def _own_scope_prefixes(wanted: Wanted, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """How the full names of the web API's scopes begin."""
+    api = facts.get("api", {})
+    uris = api.get("identifierUris") or [wanted.api_identifier_uri(api.get("appId", "client-id"))]
+    return tuple(f"{uri}/" for uri in uris)
+
+
+def _may_set_scope(scopes: str, own: tuple[str, ...]) -> bool:
+    """Whether a setting is empty, or names scopes of the web API that this command registers."""
+    return all(scope.startswith(own) for scope in scopes.split())
 
 
 def _logout_url(kind: str, origin: SplitResult) -> str | None:
@@ -287,9 +395,15 @@ def _logout_url(kind: str, origin: SplitResult) -> str | None:
 def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
     """The kind of authority, and the tenant to register in. Raises click.UsageError."""
     if known.get("B2C_TENANT_NAME"):
-        return B2C, f"{known['B2C_TENANT_NAME']}.onmicrosoft.com"
+        return B2C, f"{known['B2C_TENANT_NAME']}{ONMICROSOFT}"
     authority = known.get("AUTHORITY", "")
-    url = urlsplit(authority)
+    url = _parts("AUTHORITY", authority)
+    host = url.hostname or ""
+    if host.endswith(B2C_LOGIN):
+        name = host.removesuffix(B2C_LOGIN)
+        raise click.UsageError(
+            f"{host} is Azure AD B2C. Use --b2c-tenant-name {name} instead of --authority."
+        )
     if url.scheme != "https" or not url.hostname:
         raise click.UsageError(
             "Say which tenant: --b2c-tenant-name contoso (Azure AD B2C), "
@@ -299,7 +413,7 @@ def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
     kind = app_config.kind_of(authority, known.get("AUTHORITY_KIND"))
     segment = app_config.tenant_in(authority).split("/")[0]
     if kind == EXTERNAL_ID and not segment:
-        segment = f"{url.hostname.split('.')[0]}.onmicrosoft.com"
+        segment = f"{host.split('.')[0]}{ONMICROSOFT}"
     tenant = tenant or ("" if segment in MANY_TENANTS else segment)
     if not tenant:
         raise click.UsageError("Say with --tenant in which tenant to register the app: its ID or domain.")
@@ -314,13 +428,13 @@ def _registered_settings(
     if "web" in facts:
         more["CLIENT_ID"] = facts["web"]["appId"]
     if wanted.api_scopes and known.get("ENDPOINT") and "api" in facts:
-        api = facts["api"]
-        uris = api.get("identifierUris") or [wanted.api_identifier_uri(api["appId"])]
-        scopes = [f"{uris[0]}/{scope}" for scope in wanted.api_scopes]
+        own = _own_scope_prefixes(wanted, facts)
+        scopes = [f"{own[0]}{scope}" for scope in wanted.api_scopes]
         if wanted.api_scopes == DEFAULT_API_SCOPES:
-            more["SCOPE"], more["WRITE_SCOPE"] = scopes
+            names = dict(zip(("SCOPE", "WRITE_SCOPE"), scopes, strict=True))
         else:
-            more["SCOPE"] = " ".join(scopes)
+            names = {"SCOPE": " ".join(scopes)}
+        more |= {name: value for name, value in names.items() if _may_set_scope(known.get(name, ""), own)}
     return more
 
 
@@ -352,24 +466,30 @@ def _ask(options: Mapping[str, Any]) -> None:
 
 
 def _carry_out(
-    graph: Graph, wanted: Wanted, plan: Plan, settings: dict[str, str], there: Mapping[str, str]
+    graph: Graph,
+    wanted: Wanted,
+    plan: Plan,
+    settings: dict[str, str],
+    there: Mapping[str, str],
+    say: Say,
 ) -> None:
     """Send the requests, and write .env as soon as there is a client secret."""
-
     known = {**there, **settings}
+    changed: list[str] = []
 
-    def save(facts: Mapping[str, Any], secret: str) -> None:
+    def save(facts: Mapping[str, Any], secret: str | None) -> None:
         registered = _registered_settings(wanted, facts, known)
-        env_file.change(ENV_FILE, {**settings, **registered, "CLIENT_SECRET": secret})
+        new_secret = {"CLIENT_SECRET": secret} if secret else {}
+        changed.extend(env_file.change(ENV_FILE, settings | registered | new_secret))
 
-    facts = carry_out(graph, plan, save=save, say=click.echo)
-    env_file.change(ENV_FILE, settings | _registered_settings(wanted, facts, known))
-    click.echo(f"{ENV_FILE} is written. Only you can read it.")
+    save(carry_out(graph, plan, save=save, say=say), None)
+    if changed:
+        say(f"{ENV_FILE} is written. Only you can read it.")
 
 
 def _forget_client(found: Found, there: Mapping[str, str], say: Say) -> None:
     """Empty the client ID and secret of `.env` if they were the removed registration's."""
-    backup = ENV_FILE.with_name(ENV_FILE.name + env_file.BACKUP_SUFFIX).name
+    backup = env_file.backup_of(ENV_FILE)
     removed = found.web or found.deleted_web or {}
     if removed and there.get("CLIENT_ID") == removed["appId"]:
         env_file.change(ENV_FILE, {"CLIENT_ID": "", "CLIENT_SECRET": ""})
@@ -381,11 +501,15 @@ def _forget_client(found: Found, there: Mapping[str, str], say: Say) -> None:
         say(f"{ENV_FILE.name} stays as it is.")
 
 
-def _check(there: Mapping[str, str], say: Say) -> int:
+def _without(before: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The environment without what Flask read into it from the old `.env`: that would win over the new."""
+    return {name: value for name, value in os.environ.items() if value not in before.get(name, ())}
+
+
+def _check(before: Mapping[str, tuple[str, ...]], say: Say) -> int:
     """Run flask check with the new .env. Returns its exit status."""
     say("\nflask check")
-    # Flask has read the old .env into this process's environment, which would win over the new one.
-    environ = {name: value for name, value in os.environ.items() if there.get(name) != value.strip()}
+    environ = _without(before)
     for name, value in env_file.read(ENV_FILE).items():
         if environ.get(name, value) != value:
             say(f"Note: {name} in the environment wins over {ENV_FILE.name}.")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from app_config import EXTERNAL_ID
 
-from .errors import DeletedNamesake, NameTaken, WrongTenant
+from .errors import DeletedNamesake, NameTaken, WrongTenant, counted
 from .graph import Graph, Json, equals, literal, query
 from .wanted import Wanted
 
@@ -16,6 +16,7 @@ APPLICATION = (
     "id,appId,displayName,uniqueName,signInAudience,tags,identifierUris,web,api,optionalClaims,"
     "requiredResourceAccess,passwordCredentials,keyCredentials"
 )
+TENANT_TYPES = {"AAD": "Entra ID", "AAD B2C": "Azure AD B2C", "CIAM": "External ID"}
 FLOW_LINKS = "conditions/applications/includeApplications"
 
 
@@ -24,8 +25,9 @@ class Found:
     """Objects of the directory, as Microsoft Graph gives them. None: not there.
 
     `namesakes` are other registrations of the web app's name. `deleted_*` can be restored. `grants` are the
-    web app's permission grants, `api_clients` the service principals of other apps that may call the web API.
-    `user_flows` are the tenant's External ID user flows, `linked_flow` is the one of the web app.
+    web app's permission grants. `federated_credentials` are the web app's too, but `look` does not read them.
+    `api_clients` are the service principals of other apps that may call the web API. `user_flows` are
+    the tenant's External ID user flows, `linked_flow` is the one of the web app.
     """
 
     graph_service: Json
@@ -39,6 +41,7 @@ class Found:
     deleted_web_service: Json | None = None
     deleted_api_service: Json | None = None
     grants: list[Json] = field(default_factory=list)
+    federated_credentials: list[Json] = field(default_factory=list)
     user_flows: list[Json] = field(default_factory=list)
     linked_flow: Json | None = None
     api_clients: list[str] = field(default_factory=list)
@@ -62,6 +65,7 @@ def look(graph: Graph, wanted: Wanted) -> Found:
     found = Found(graph_service=service)
     found.web, found.web_service = _registration(graph, wanted.unique_name)
     found.api, found.api_service = _registration(graph, wanted.api_unique_name)
+    _require_own_registrations(found, wanted)
     if not found.web:
         named = query("/applications", filter=equals("displayName", wanted.name), select="id,appId")
         found.namesakes = graph.get_all(named)
@@ -79,6 +83,13 @@ def look(graph: Graph, wanted: Wanted) -> Found:
     return found
 
 
+def federated_credentials(graph: Graph, found: Found) -> list[Json]:
+    """Those of the web app. Raises RegistrationError."""
+    if not found.web:
+        return []
+    return graph.get_all(f"/applications/{found.web['id']}/federatedIdentityCredentials")
+
+
 def _require_fitting_tenant(graph: Graph, wanted: Wanted) -> None:
     tenants = graph.get_all(query("/organization", select="id,displayName,tenantType"))
     tenant = tenants[0] if tenants else {}
@@ -86,7 +97,7 @@ def _require_fitting_tenant(graph: Graph, wanted: Wanted) -> None:
     if tenant_type and tenant_type != wanted.tenant_type:
         raise WrongTenant(
             f"The tenant {tenant.get('displayName')} ({tenant.get('id')}) is of type {tenant_type}. "
-            f"The authority needs one of type {wanted.tenant_type}."
+            f"The authority needs one of type {wanted.tenant_type} ({TENANT_TYPES[wanted.tenant_type]})."
         )
 
 
@@ -99,20 +110,53 @@ def _registration(graph: Graph, unique_name: str) -> tuple[Json | None, Json | N
     if TAG not in app.get("tags", []):
         raise NameTaken(
             f"The app registration {app['displayName']} (client ID {app['appId']}) has the unique name "
-            f"{unique_name}, and flask register did not make it. Choose another name with --name.",
+            f"{unique_name}, but it does not have the tag {TAG}. Choose another name with --name.",
             client_ids=(app["appId"],),
         )
     service_path = f"/servicePrincipals(appId={literal(app['appId'])})"
     return app, graph.get_if_there(query(service_path, select="id,appId"))
 
 
+def _require_own_registrations(found: Found, wanted: Wanted) -> None:
+    """Raise NameTaken if a unique name leads to another app: it is the simplified form of many names."""
+    if found.api and _is_web_app(found.api) and not wanted.api_scopes:
+        found.api = found.api_service = None  # a web app whose name happens to be that of the web API
+    web, api = found.web, found.api
+    if web and web["appId"] != wanted.client_id and web["displayName"] != wanted.name:
+        raise NameTaken(
+            f"The app registration {web['displayName']} (client ID {web['appId']}) has the unique name "
+            f"{wanted.unique_name}. Choose another name with --name. To use that registration, set "
+            f"CLIENT_ID={web['appId']} in .env and leave out --name.",
+            client_ids=(web["appId"],),
+        )
+    for app, is_other, kind in ((web, _is_web_api, "a web API"), (api, _is_web_app, "a web app")):
+        if app and is_other(app):
+            raise NameTaken(
+                f"The app registration {app['displayName']} (client ID {app['appId']}) is {kind}. "
+                "Choose another name with --name.",
+                client_ids=(app["appId"],),
+            )
+
+
+def _is_web_app(app: Json) -> bool:
+    """Whether flask register has made this registration for a web app."""
+    has_scopes = (app.get("api") or {}).get("oauth2PermissionScopes")
+    return bool((app.get("web") or {}).get("redirectUris")) and not has_scopes
+
+
+def _is_web_api(app: Json) -> bool:
+    """Whether flask register has made this registration for a web API."""
+    has_scopes = (app.get("api") or {}).get("oauth2PermissionScopes")
+    return bool(has_scopes) and not (app.get("web") or {}).get("redirectUris")
+
+
 def require_free_name(found: Found, wanted: Wanted) -> None:
-    """Raise NameTaken if registrations that flask register did not make have the web app's name."""
+    """Raise NameTaken if registrations without the tag have the web app's name."""
     if found.namesakes:
         client_ids = tuple(str(app["appId"]) for app in found.namesakes)
         raise NameTaken(
-            f"The tenant has {len(client_ids)} app registration(s) named {wanted.name} that flask register "
-            f"did not make (client ID {', '.join(client_ids)}). Choose another name with --name.",
+            f"The tenant has {counted(len(client_ids), 'other app registration')} named {wanted.name} "
+            f"(client ID {', '.join(client_ids)}). Choose another name with --name.",
             client_ids=client_ids,
         )
 

@@ -13,6 +13,10 @@ class SignInFailed(RegistrationError):
         self.error = error
 
 
+class EnvFileUnusable(RegistrationError):
+    """The `.env` file cannot be read or written."""
+
+
 class WrongTenant(RegistrationError):
     """The tenant does not exist, or it is of another kind than the authority."""
 
@@ -51,3 +55,11 @@ class GraphRefused(RegistrationError):
     def __init__(self, detail: str, *, status: int, code: str, request_id: str):
         super().__init__(detail)
         self.status, self.code, self.request_id = status, code, request_id
+
+
+def plural(noun: str, number: int) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {plural(noun, number)}"

@@ -18,6 +18,7 @@ from .errors import GraphRefused, GraphUnavailable, PermissionMissing
 GRAPH_URL = "https://graph.microsoft.com"
 DEADLINE = 30.0  # seconds for one call; writes to the directory are slow
 MOST_WAITING = 120.0  # seconds that one run waits altogether because Graph asks it to
+LONGEST_WAIT = 24 * 3600.0  # seconds; what a header asks for beyond that is no sensible number
 FIRST_WAIT = 1.0  # seconds, if Graph does not say how long; doubles each time
 MOST_TRIES = 6
 MOST_PAGES = 50
@@ -27,7 +28,10 @@ Json = dict[str, Any]
 
 
 class Graph:
-    """Microsoft Graph v1.0, for one operator. `sleep` waits for a number of seconds."""
+    """Microsoft Graph v1.0, for one operator.
+
+    `sleep` waits for a number of seconds. `say` tells the operator why nothing happens meanwhile.
+    """
 
     def __init__(
         self,
@@ -35,11 +39,12 @@ class Graph:
         url: str = GRAPH_URL,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] = lambda line: None,
     ):
         self._access_token = access_token
         self._base = f"{url.rstrip('/')}/v1.0"
         self._http = HttpClient("Microsoft Graph", ca_for=url, deadline=DEADLINE)
-        self._sleep = sleep
+        self._sleep, self._say = sleep, say
         self._waited = 0.0
 
     def get(self, path: str) -> Json:
@@ -118,6 +123,10 @@ class Graph:
                 "Run the command again later."
             )
         self._waited += seconds
+        if status in BUSY:
+            self._say(f"Microsoft Graph asks for a pause of {seconds:.0f} s.")
+        else:
+            self._say(f"Waiting {seconds:.0f} s, until the new objects are everywhere in the directory.")
         self._sleep(seconds)
 
 
@@ -140,11 +149,12 @@ def _retry_after(response: Response) -> float | None:
     """The seconds that the header asks for: a number, or the time of a date (RFC 9110 section 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text), LONGEST_WAIT)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def _json_object(response: Response) -> Json:
@@ -177,8 +187,8 @@ def _refusal(
         return PermissionMissing("Microsoft Graph does not accept the access token. Sign in again.")
     if response.status == 403:
         return PermissionMissing(
-            f"You may not do this: {tried}. Ask for the role Cloud Application Administrator, and for user "
-            f"flows External ID User Flow Administrator, or let somebody who has them run the command. "
+            f"You may not do this: {tried}. You need the role Cloud Application Administrator (for user "
+            "flows: External ID User Flow Administrator). Or let somebody who has it run this command. "
             f"(Microsoft Graph: {code} {message})"
         )
     detail = f"Microsoft Graph refuses {tried}: {code} {message} (request ID {request_id or 'unknown'})"

@@ -15,9 +15,9 @@ from typing import Any
 from app_config import B2C, EXTERNAL_ID
 
 from .directory import FLOW_LINKS, MICROSOFT_GRAPH, TAG, Found, require_free_name, take_deleted
-from .errors import UserFlowUnknown
+from .errors import UserFlowUnknown, counted, plural
 from .graph import Json, literal
-from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, SECRET_NAME, Wanted
+from .wanted import MANY_TENANTS, MANY_TENANTS_AND_PERSONAL, ONE_TENANT, Wanted
 
 NARROW_TO_WIDE = (ONE_TENANT, MANY_TENANTS, MANY_TENANTS_AND_PERSONAL)
 REFERENCE = re.compile(r"\{(\w+)\.(\w+)\}")
@@ -26,7 +26,11 @@ SECRET = "secret"  # noqa: S105 - the name of an answer
 
 @dataclass(frozen=True)
 class Step:
-    """One request. Later steps refer to its answer by the name `gives`."""
+    """One request. Later steps refer to its answer by the name `gives`.
+
+    With `may_be_there`, a refusal because the object is there already (HTTP 409) is no failure. With
+    `needs_saved`, the settings have to be saved before the request is sent.
+    """
 
     what: str
     method: str
@@ -34,6 +38,8 @@ class Step:
     body: Json | None = None
     headers: dict[str, str] = field(default_factory=dict)
     gives: str = ""
+    may_be_there: bool = False
+    needs_saved: bool = False
 
     @property
     def on_new(self) -> bool:
@@ -75,25 +81,17 @@ def plan_removal(wanted: Wanted, found: Found) -> Plan:
     """The steps that remove what `plan_registration` has made."""
     steps, remarks = [], []
     if found.web and found.linked_flow:
-        flow = found.linked_flow
-        path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}/{found.web['appId']}"
-        steps.append(Step(f"Unlink the user flow {flow['displayName']}", "DELETE", path))
+        steps.append(_unlinking(found.linked_flow, found.web["appId"]))
     if found.web:
         steps.append(_deletion(found.web))
-        others = [
-            str(credential.get("displayName"))
-            for credential in found.web.get("passwordCredentials") or []
-            if not str(credential.get("displayName")).startswith(SECRET_NAME)
-        ]
-        if others:
-            remarks.append(f"These client secrets, which others made, stop working: {', '.join(others)}.")
+        remarks += _credentials_that_stop_working(wanted, found)
         remarks.append(
             f"{wanted.name} can be restored for 30 days (flask register --restore). Until then its name is "
             "reserved."
         )
     if found.api and found.api_clients:
         remarks.append(
-            f"{wanted.api_name} stays, because {len(found.api_clients)} other app(s) may call it "
+            f"{wanted.api_name} stays, because {counted(len(found.api_clients), 'other app')} may call it "
             f"(service principal {', '.join(found.api_clients)})."
         )
     elif found.api:
@@ -103,9 +101,33 @@ def plan_removal(wanted: Wanted, found: Found) -> Plan:
     return Plan(tuple(steps), {}, tuple(remarks))
 
 
+def _credentials_that_stop_working(wanted: Wanted, found: Found) -> list[str]:
+    """What is lost with the web app's registration, apart from this clone's own secret and certificate."""
+    web = found.web or {}
+    credentials = {
+        "client secrets": web.get("passwordCredentials") or [],
+        "certificates": web.get("keyCredentials") or [],
+        "federated credentials": found.federated_credentials,
+    }
+    lost = {
+        kind: [
+            str(one.get("displayName") or one.get("name") or one.get("keyId"))
+            for one in members
+            if one.get("displayName") != wanted.secret_name
+        ]
+        for kind, members in credentials.items()
+    }
+    return [f"These {kind} stop working too: {', '.join(names)}." for kind, names in lost.items() if names]
+
+
 def _deletion(app: Json) -> Step:
     what = f"Delete the app registration {app['displayName']} (client ID {app['appId']})"
     return Step(what, "DELETE", f"/applications/{app['id']}")
+
+
+def _unlinking(flow: Json, client_id: str) -> Step:
+    path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}/{client_id}"
+    return Step(f"Unlink the user flow {flow['displayName']}", "DELETE", path)
 
 
 class _Planner:
@@ -195,14 +217,20 @@ class _Planner:
         body: Json = {"web": web, "requiredResourceAccess": self._permissions()}
         if wanted.audience == MANY_TENANTS_AND_PERSONAL:  # which takes no other version
             body["api"] = {"requestedAccessTokenVersion": 2}
-        if wanted.kind != B2C:  # the claim spares users the account picker when they sign out
-            body["optionalClaims"] = {"idToken": [{"name": "login_hint"}]}
+        if wanted.kind != B2C:
+            body["optionalClaims"] = {"idToken": [{"name": name} for name in self._id_token_claims()]}
         if not self._found.web:
             body = {"displayName": wanted.name, "signInAudience": wanted.audience, "tags": [TAG], **body}
             self._create(f"Create the app registration {wanted.name}", body, "web")
         else:
             self._update_web(self._found.web, body)
         self._create_service("web", wanted.name)
+
+    def _id_token_claims(self) -> list[str]:
+        """`login_hint` spares users the account picker at sign-out. Front-channel sign-out needs `sid`."""
+        present = (self._found.web or {}).get("web") or {}
+        has_front_channel = self._wanted.logout_url or present.get("logoutUrl")
+        return ["login_hint", "sid"] if has_front_channel else ["login_hint"]
 
     def _permissions(self) -> list[Json]:
         ids = {scope["value"]: scope["id"] for scope in self._found.graph_service["oauth2PermissionScopes"]}
@@ -234,17 +262,21 @@ class _Planner:
             change: Json = {"signInAudience": wanted.audience}
             if "api" in body:
                 change["api"] = body["api"]
-            self._patch("web", f"Let {name} be used by {wanted.audience}", change)
+            self._patch("web", f"Widen the supported account types of {name} to {wanted.audience}", change)
         permissions = there.get("requiredResourceAccess") or []
         merged = _merged_permissions(permissions, body["requiredResourceAccess"])
         if merged != permissions:
             self._patch("web", f"Add API permissions to {name}", {"requiredResourceAccess": merged})
         claims = there.get("optionalClaims") or {}
         id_token = claims.get("idToken") or []
-        if "optionalClaims" in body and not any(claim.get("name") == "login_hint" for claim in id_token):
+        names = {claim.get("name") for claim in id_token}
+        wanted_claims = body["optionalClaims"]["idToken"] if "optionalClaims" in body else []
+        added = [claim for claim in wanted_claims if claim["name"] not in names]
+        if added:
             kept = {kind: claims[kind] for kind in ("accessToken", "saml2Token") if claims.get(kind)}
-            change = {"optionalClaims": {**kept, "idToken": [*id_token, {"name": "login_hint"}]}}
-            self._patch("web", f"Add the ID token claim login_hint to {name}", change)
+            change = {"optionalClaims": {**kept, "idToken": [*id_token, *added]}}
+            what = f"Add the ID token {plural('claim', len(added))} {' and '.join(c['name'] for c in added)}"
+            self._patch("web", f"{what} to {name}", change)
 
     def add_credential(self) -> None:
         if self._wanted.certificate:
@@ -255,12 +287,11 @@ class _Planner:
     def _add_certificate(self, der: bytes) -> None:
         keys = (self._found.web or {}).get("keyCredentials") or []
         encoded = base64.b64encode(der).decode()
-        if any(key.get("key") == encoded for key in keys):
-            return
-        key = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": encoded}
-        key["displayName"] = self._wanted.secret_name
-        body = {"keyCredentials": [*keys, key]}
-        self._patch("web", f"Add the certificate to {self._wanted.name}", body)
+        if not any(key.get("key") == encoded for key in keys):
+            key = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": encoded}
+            key["displayName"] = self._wanted.secret_name
+            body = {"keyCredentials": [*keys, key]}
+            self._patch("web", f"Add the certificate to {self._wanted.name}", body)
         self._remove_earlier_secrets()
 
     def _add_secret(self) -> None:
@@ -279,13 +310,14 @@ class _Planner:
         self._remove_earlier_secrets()
 
     def _remove_earlier_secrets(self) -> None:
-        """Remove those of this machine, which nothing uses any more."""
+        """Remove those of this clone, which nothing uses any more. No other clone's secret has this name."""
         name = self._wanted.secret_name
         for credential in (self._found.web or {}).get("passwordCredentials") or []:
             if credential.get("displayName") == name:
                 path = f"/applications/{self._ref('web', 'id')}/removePassword"
                 body = {"keyId": credential["keyId"]}
-                self._add(f"Remove the earlier client secret “{name}”", "POST", path, body)
+                what = f"Remove the earlier client secret “{name}”"
+                self._add(what, "POST", path, body, needs_saved=True)
 
     def grant_consent(self) -> None:
         self._grant("Microsoft Graph", self._ref("graph_service", "id"), self._wanted.openid_scopes)
@@ -305,7 +337,7 @@ class _Planner:
         if not grant:
             body: Json = {"clientId": self._ref("web_service", "id"), "consentType": "AllPrincipals"}
             body |= {"resourceId": resource_id, "scope": " ".join(scopes)}
-            self._add(what, "POST", "/oauth2PermissionGrants", body)
+            self._add(what, "POST", "/oauth2PermissionGrants", body, may_be_there=True)
             return
         granted = str(grant.get("scope") or "").split()
         missing = [scope for scope in scopes if scope not in granted]
@@ -314,7 +346,10 @@ class _Planner:
             self._add(what, "PATCH", path, {"scope": " ".join([*granted, *missing])})
 
     def link_user_flow(self) -> None:
-        if self._found.linked_flow:
+        linked = self._found.linked_flow
+        if linked and self._wanted.user_flow in (None, linked["displayName"]):
+            choose = " Choose another with --user-flow." if len(self._found.user_flows) > 1 else ""
+            self.remarks.append(f"The user flow {linked['displayName']} is linked.{choose}")
             return
         flow = self._chosen_user_flow()
         if flow is None:
@@ -323,6 +358,8 @@ class _Planner:
                 "Entra ID > External Identities > User flows. Then run flask register again."
             )
             return
+        if linked:  # an app has one user flow
+            self.steps.append(_unlinking(linked, self._ref("web", "appId")))
         path = f"/identity/authenticationEventsFlows/{flow['id']}/{FLOW_LINKS}"
         body: Json = {"@odata.type": "#microsoft.graph.authenticationConditionApplication"}
         body["appId"] = self._ref("web", "appId")
@@ -360,7 +397,7 @@ class _Planner:
         if service not in self.facts:
             body = {"appId": self._ref(name, "appId")}
             what = f"Create the service principal of {display_name}"
-            self._add(what, "POST", "/servicePrincipals", body, gives=service)
+            self._add(what, "POST", "/servicePrincipals", body, gives=service, may_be_there=True)
 
 
 def _is_too_narrow(audience: str, wanted: str) -> bool:

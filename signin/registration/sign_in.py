@@ -19,6 +19,7 @@ from .errors import PermissionMissing, SignInFailed, WrongTenant
 LOGIN_URL = "https://login.microsoftonline.com"
 # Microsoft Graph Command Line Tools: Microsoft's own public client, which may ask for any Graph permission.
 GRAPH_COMMAND_LINE_TOOLS = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+BLOCKED_BY_POLICY = 53003  # AADSTS53003: Conditional Access does not issue the token
 BROWSER_TIMEOUT = 300  # seconds
 
 Say = Callable[[str], None]
@@ -56,9 +57,10 @@ def sign_in(
         )
     except ValueError as error:
         raise WrongTenant(f"There is no tenant {tenant}: {authority} has no metadata.") from error
+    by_device_code = device_code or not _has_browser()
     full_names = [f"{graph_url.rstrip('/')}/{scope}" for scope in scopes]
     try:
-        if device_code or not _has_browser():
+        if by_device_code:
             result = _by_device_code(app, full_names, say)
         else:
             result = _by_browser(app, full_names, say)
@@ -69,7 +71,7 @@ def sign_in(
         TypeError,
     ) as error:  # MSAL: a wrong nonce, an answer it cannot read
         raise SignInFailed(f"The sign-in failed: {error}.") from error
-    return _operator(result, scopes)
+    return _operator(result, scopes, by_device_code=by_device_code)
 
 
 def _has_browser() -> bool:
@@ -98,14 +100,15 @@ def _by_device_code(app: Any, scopes: list[str], say: Say) -> Mapping[str, Any] 
     return result
 
 
-def _operator(result: Mapping[str, Any] | None, scopes: tuple[str, ...]) -> Operator:
+def _operator(result: Mapping[str, Any] | None, scopes: tuple[str, ...], *, by_device_code: bool) -> Operator:
     if not result:
         raise SignInFailed(f"Nobody signed in within {BROWSER_TIMEOUT // 60} minutes.", error="timeout")
     if "access_token" not in result:
         error, description = str(result.get("error")), str(result.get("error_description", "")).splitlines()
-        raise SignInFailed(
-            f"The sign-in failed: {error} {description[0] if description else ''}".strip(), error=error
-        )
+        detail = f"The sign-in failed: {error} {description[0] if description else ''}".strip()
+        if BLOCKED_BY_POLICY in result.get("error_codes", ()) and by_device_code:
+            detail += " Your tenant may block device codes. Run the command on a machine with a browser."
+        raise SignInFailed(detail, error=error)
     granted = {scope.rpartition("/")[2] for scope in str(result.get("scope", "")).split()}
     missing = tuple(scope for scope in scopes if scope not in granted)
     if missing:

@@ -21,15 +21,16 @@ class Wanted:
 
     `kind` is one of app_config's kinds of authority. `tenant` is the directory to register in: its ID, or one
     of its domains. `known_unique_name` is that of a registration that is there, whatever its name is now.
-    `secret_name` tells the client secrets of several machines apart, and `secret` is the one that this
-    machine has. An app with a federated credential needs none. `user_flow` is the display name of an External
-    ID user flow, or the name of the B2C sign-in user flow.
+    `client_id` is that of the registration in use. `secret_name` tells the client secrets of several clones
+    apart, and `secret` is the one that this clone has. An app with a federated credential needs none.
+    `user_flow` is the display name of an External ID user flow, or the name of the B2C sign-in user flow.
     """
 
     kind: str
     tenant: str
     name: str = DEFAULT_NAME
     known_unique_name: str | None = None
+    client_id: str | None = None
     redirect_uri: str
     sign_out_uri: str
     logout_url: str | None = None

@@ -14,6 +14,7 @@ from signin.registration import (
     Plan,
     Wanted,
     carry_out,
+    federated_credentials,
     look,
     plan_registration,
     plan_removal,
@@ -69,12 +70,14 @@ class Operator:
         return plan
 
     def unregister(self) -> Plan:
-        plan = plan_removal(self.wanted, look(self.graph(), self.wanted))
+        found = look(self.graph(), self.wanted)
+        found.federated_credentials = federated_credentials(self.graph(), found)
+        plan = plan_removal(self.wanted, found)
         carry_out(self.graph(), plan)
         return plan
 
-    def _save(self, facts: dict[str, Any], secret: str) -> None:
-        self.secret = secret
+    def _save(self, facts: dict[str, Any], secret: str | None) -> None:
+        self.secret = secret or self.secret
 
     def granted(self) -> dict[str, str]:
         """The scopes that are consented to for all users, by the name of the resource."""

@@ -150,9 +150,36 @@ def test_what_env_holds_already_stays(clone: Clone) -> None:
     assert app["web"]["redirectUris"] == ["http://localhost:5001/signin", "http://localhost:5001/"]
 
 
+def test_empty_lines_of_env_do_not_hide_the_new_settings(clone: Clone) -> None:
+    shutil.copy(ROOT / ".env.sample", clone.env_path)
+    done = clone.flask("register", *clone.to_stand_in, *B2C, "--yes")
+
+    assert "ok    settings: complete and well-formed" in done.stdout
+
+
+def test_another_clone_on_the_machine_keeps_its_secret(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "2" / tmp_path.name
+    folder.mkdir(parents=True)
+    clone.run("register", *B2C, "--yes")
+    Clone(folder, clone.server, monkeypatch).run("register", *B2C, "--yes")
+
+    assert len(clone.server.directory.named("Flask web app")["passwordCredentials"]) == 2
+
+
+def test_nothing_is_registered_if_env_cannot_be_written(clone: Clone) -> None:
+    clone.env_path.mkdir()
+    done = clone.run("register", *B2C, "--yes")
+
+    assert done.stderr == f"Error: {clone.env_path} is a folder. It has to be a file.\n"
+    assert clone.server.writes == []
+
+
 def test_settings_of_another_authority_are_emptied(clone: Clone) -> None:
     clone.env_path.write_text("B2C_TENANT_NAME=contoso\nSIGNUPSIGNIN_USER_FLOW=B2C_1_susi\n")
     clone.server.directory.tenant_type = "CIAM"
+    clone.server.directory.add_user_flow("SignUpSignIn")
     clone.run("register", "--authority", "https://contoso.ciamlogin.com", "--yes")
 
     assert clone.env["AUTHORITY"] == "https://contoso.ciamlogin.com"
@@ -211,7 +238,7 @@ def test_trouble_is_one_line(clone: Clone) -> None:
     done = clone.run("register", *B2C, "--yes")
 
     assert done.exit_code == 1
-    assert done.stderr.startswith("Error: The tenant has 1 app registration(s) named Flask web app")
+    assert done.stderr.startswith("Error: The tenant has 1 other app registration named Flask web app")
     assert len(done.stderr.splitlines()) == 1
 
 

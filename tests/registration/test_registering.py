@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from signin.oidc import Certificate
+from signin.registration import carry_out
 from tests.registration.conftest import API_SCOPES, AsOperator, Operator, certificate_file
 
 KINDS = ["b2c", "external-id", "entra-id", "entra-id-many-tenants"]
@@ -81,6 +82,15 @@ def test_the_id_token_gets_a_login_hint(operator: AsOperator) -> None:
     ada.register()
 
     assert ada.app["optionalClaims"] == {"idToken": [{"name": "login_hint"}]}
+
+
+def test_front_channel_sign_out_gets_a_sid(operator: AsOperator) -> None:
+    ada = operator()
+    ada.register()
+    ada.wants(logout_url="https://app.example.com/signed-out").register()
+
+    assert ada.app["optionalClaims"] == {"idToken": [{"name": "login_hint"}, {"name": "sid"}]}
+    assert ada.plan().steps == ()
 
 
 def test_b2c_gets_no_optional_claims(operator: AsOperator) -> None:
@@ -203,6 +213,7 @@ def test_a_claim_of_somebody_else_stays(operator: AsOperator) -> None:
 def test_a_new_name_stays(operator: AsOperator) -> None:
     ada = operator()
     ada.register()
+    ada.wants(client_id=ada.app["appId"])
     ada.app["displayName"] = "Tasks"
 
     assert ada.plan().steps == ()
@@ -289,6 +300,21 @@ def test_a_certificate_replaces_the_secret_of_this_machine(operator: AsOperator,
     assert [one["displayName"] for one in ada.app["passwordCredentials"]] == ["flask register on bob"]
 
 
+def test_the_settings_are_saved_before_the_secret_is_removed(operator: AsOperator, tmp_path: Path) -> None:
+    ada = operator()
+    ada.register()
+    secrets_at_saving: list[int] = []
+    plan = ada.wants(certificate=certificate(tmp_path)).plan()
+    carry_out(
+        ada.graph(),
+        plan,
+        save=lambda facts, secret: secrets_at_saving.append(len(ada.app["passwordCredentials"])),
+    )
+
+    assert secrets_at_saving == [1]
+    assert ada.app["passwordCredentials"] == []
+
+
 def test_a_certificate_of_somebody_else_stays(operator: AsOperator, tmp_path: Path) -> None:
     ada = operator(certificate=certificate(tmp_path))
     ada.register()
@@ -327,6 +353,24 @@ def test_a_user_flow_that_somebody_linked_stays(operator: AsOperator) -> None:
     ada.directory.flow_apps[flow["id"]].append(ada.app["appId"])
 
     assert ada.plan().steps == ()
+
+
+def test_the_linked_user_flow_is_shown(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+
+    assert ada.plan().remarks == ("The user flow SignUpSignIn is linked.",)
+
+
+def test_another_user_flow_takes_the_place_of_the_linked_one(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    first = ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+    second = ada.directory.add_user_flow("Partners")
+    ada.wants(user_flow="Partners").register()
+
+    assert ada.directory.flow_apps == {first["id"]: [], second["id"]: [ada.app["appId"]]}
 
 
 def test_without_a_user_flow_the_portal_is_named(operator: AsOperator) -> None:

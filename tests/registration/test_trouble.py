@@ -53,6 +53,27 @@ def test_a_name_without_latin_letters_works(operator: AsOperator) -> None:
     assert ada.plan().steps == ()
 
 
+def test_another_name_with_the_same_unique_name_is_refused(operator: AsOperator) -> None:
+    operator(name="Tasks app").register()
+
+    with pytest.raises(NameTaken, match=r"Tasks app .*--name"):
+        operator(name="Tasks-App").plan()
+
+
+def test_a_web_api_is_not_taken_for_a_web_app(operator: AsOperator) -> None:
+    operator(api_scopes=API_SCOPES).register()
+
+    with pytest.raises(NameTaken, match="is a web API"):
+        operator(name="Flask web app API").plan()
+
+
+def test_a_web_app_is_not_taken_for_a_web_api(operator: AsOperator) -> None:
+    operator(name="Flask web app API").register()
+
+    with pytest.raises(NameTaken, match="is a web app"):
+        operator(api_scopes=API_SCOPES).plan()
+
+
 def test_a_deleted_namesake_is_named(operator: AsOperator) -> None:
     ada = operator()
     ada.register()
@@ -88,7 +109,7 @@ def test_a_tenant_of_another_type_is_refused(operator: AsOperator) -> None:
     ada = operator(kind="b2c")
     ada.directory.tenant_type = "AAD"
 
-    with pytest.raises(WrongTenant, match="AAD B2C"):
+    with pytest.raises(WrongTenant, match=r"AAD B2C \(Azure AD B2C\)"):
         ada.plan()
 
 
@@ -109,6 +130,15 @@ def test_a_misspelt_user_flow_is_refused(operator: AsOperator) -> None:
         ada.plan()
 
 
+def test_a_misspelt_user_flow_is_refused_when_another_is_linked(operator: AsOperator) -> None:
+    ada = operator(kind="external-id")
+    ada.directory.add_user_flow("SignUpSignIn")
+    ada.register()
+
+    with pytest.raises(UserFlowUnknown, match="no user flow Partners"):
+        ada.wants(user_flow="Partners").plan()
+
+
 def test_objects_are_found_on_later_pages(operator: AsOperator) -> None:
     ada = operator(kind="external-id", user_flow="Flow 4")
     ada.server.api.page_size = 2
@@ -127,6 +157,24 @@ def test_retry_after_is_kept(operator: AsOperator) -> None:
     ada.register()
 
     assert ada.waits == [7, 7]
+
+
+def test_a_pause_is_said(operator: AsOperator) -> None:
+    ada, said = operator(), list[str]()
+    ada.server.faults = [Fault("GET", "/organization", 429, {"Retry-After": "20"})]
+    access_token = ada.server.access_token(*ada.wanted.graph_permissions)
+    Graph(access_token, ada.server.url, sleep=ada.waits.append, say=said.append).get("/organization")
+
+    assert said == ["Microsoft Graph asks for a pause of 20 s."]
+
+
+@pytest.mark.parametrize("header", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_senseless_pause_is_refused(operator: AsOperator, header: str) -> None:
+    ada = operator()
+    ada.server.faults = [Fault("GET", "/organization", 429, {"Retry-After": header})]
+
+    with pytest.raises(GraphUnavailable, match="86400 seconds"):
+        ada.register()
 
 
 def test_without_retry_after_the_waits_grow(operator: AsOperator) -> None:
@@ -207,6 +255,24 @@ def test_an_app_that_appears_after_the_plan_is_taken(operator: AsOperator) -> No
 
     assert facts["web"]["appId"] == ada.app["appId"]
     assert ada.granted() == {"Microsoft Graph": "openid profile offline_access"}
+
+
+def test_a_service_principal_that_appears_after_the_plan_is_taken(operator: AsOperator) -> None:
+    ada = operator()
+    plan = ada.plan()
+    ada.directory.upsert_application("flask-web-app", {"displayName": "Flask web app"}, may_create=True)
+    service = ada.directory.create_service_principal({"appId": ada.app["appId"]})
+    facts = carry_out(ada.graph(), plan)
+
+    assert facts["web_service"]["id"] == service["id"]
+
+
+def test_consent_that_is_there_already_is_no_failure(operator: AsOperator) -> None:
+    ada = operator()
+    ada.server.faults = [Fault("POST", "/oauth2PermissionGrants", 409)]
+    ada.register()
+
+    assert ada.secret
 
 
 # --- A break in the middle --------------------------------------------------------------------------

@@ -29,6 +29,15 @@ def test_a_registration_that_somebody_else_made_stays(operator: AsOperator) -> N
     assert ada.unregister().steps == ()
 
 
+def test_a_web_app_with_the_name_of_the_web_api_stays(operator: AsOperator) -> None:
+    other, ada = operator(name="Flask web app API"), operator()
+    other.register()
+    ada.register()
+    ada.unregister()
+
+    assert [app["displayName"] for app in ada.directory.applications.values()] == ["Flask web app API"]
+
+
 def test_a_web_api_that_others_call_stays(operator: AsOperator) -> None:
     ada = operator(api_scopes=API_SCOPES)
     ada.register()
@@ -65,6 +74,17 @@ def test_secrets_of_others_are_mentioned(operator: AsOperator) -> None:
     ada.directory.add_password(ada.app, {"displayName": "nightly build"})
 
     assert any("nightly build" in remark for remark in ada.unregister().remarks)
+
+
+def test_certificates_and_federated_credentials_are_mentioned(operator: AsOperator) -> None:
+    ada = operator()
+    ada.register()
+    ada.app["keyCredentials"] = [{"keyId": "1", "displayName": "build server"}]
+    ada.app["federatedIdentityCredentials"] = [{"id": "2", "name": "cluster"}]
+    remarks = " ".join(ada.unregister().remarks)
+
+    assert "These certificates stop working too: build server." in remarks
+    assert "These federated credentials stop working too: cluster." in remarks
 
 
 def test_the_second_run_has_nothing_to_do(operator: AsOperator) -> None:
