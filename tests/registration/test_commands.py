@@ -175,7 +175,7 @@ def test_b2c_is_registered_with_a_secret_only(clone: Clone) -> None:
     path = certificate_file(clone.folder)
     done = clone.run("register", *B2C, "--client-certificate-path", str(path), "--yes")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "Azure AD B2C has a client secret" in done.stderr
     assert not clone.env_path.exists()
 
