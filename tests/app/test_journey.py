@@ -236,7 +236,7 @@ def decoded(bearer: str) -> str:
 def test_what_is_not_configured_is_not_there(
     serve_app: ServeApp, tenant: Tenant, missing: str, path: str, link: str
 ) -> None:
-    app = serve_app(**{missing: ""} | ({"SCOPE": ""} if missing == "ENDPOINT" else {}))
+    app = serve_app(**{missing: ""} | ({"SCOPE": "", "WRITE_SCOPE": ""} if missing == "ENDPOINT" else {}))
     with Browser(app.url, tenant) as browser:
         signed_out = browser.get("/").text
         browser.sign_in()

@@ -215,14 +215,14 @@ def test_redirect_uri_and_banner_have_the_apps_port(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("option", "port"), [((), "5000"), (("--port", "5001"), "5001")])
-def test_the_command_gets_the_port_of_the_redirect_uri(option: tuple[str, ...], port: str) -> None:
+def test_the_command_gets_the_port_of_the_redirect_uri(run: Run, option: tuple[str, ...], port: str) -> None:
     # A FLASK_RUN_PORT in the app's .env does not win over a variable of the environment.
     _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, *option)
     assert json.loads(stdout)["FLASK_RUN_PORT"] == port
     assert json.loads(stdout)["REDIRECT_URI"] == f"http://localhost:{port}/getAToken"
 
 
-def test_the_command_gets_no_port_besides_a_redirect_uri_of_the_users_own() -> None:
+def test_the_command_gets_no_port_besides_a_redirect_uri_of_the_users_own(run: Run) -> None:
     own = "http://localhost:6000/getAToken"
     _, stdout, _ = run(sys.executable, "-c", SHOW_ENVIRONMENT, REDIRECT_URI=own)
     assert "FLASK_RUN_PORT" not in json.loads(stdout)

@@ -150,10 +150,11 @@ def test_a_cluster_keeps_sessions(cluster: list[Server]) -> None:
     assert records.replace_tokens(newer, {"started": int(time.time())}, "newer")
     with records.lock_tokens(newer, patience=1):
         assert records.tokens(newer) == "newer"
+    began = time.time()
     records.sign_out(sessions[:2])
     assert not any(records.read(session_id) for session_id in (*sessions[:2], newer))
     with pytest.raises(SessionEnded):
-        start(records, presented=sessions[0])
+        start(records, presented=sessions[0], began=began)
     records.check()
 
 
