@@ -33,6 +33,11 @@ class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
         return next((group for group in self.GROUPS if nodeid.startswith(group)), nodeid)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers for each processor, because the tests wait for servers about as long as they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServersTogether:
     return SharedServersTogether(config, log)
 

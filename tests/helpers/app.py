@@ -104,7 +104,12 @@ def serve(tenant: LocalTenant, folder: Path, settings: dict[str, str]) -> Runnin
     }
     environ |= settings
     register_redirect_uri(tenant, environ["REDIRECT_URI"])
-    return RunningApp(environ, import_app(environ), listener)
+    try:
+        app = import_app(environ)
+    except SystemExit:  # settings that stop the start
+        listener.close()
+        raise
+    return RunningApp(environ, app, listener)
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:

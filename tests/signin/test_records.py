@@ -239,7 +239,8 @@ def sign_out_of(presented: str) -> Callable[[Store], None]:
 )
 def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, presented: str) -> None:
     records, orders = records_on(store), 0
-    for choose in every_order():
+    has_too_many_orders = presented in ("a replaced session", "an ended session")
+    for choose in some_orders(150) if has_too_many_orders else every_order():
         session_id = new_id() if presented == "nothing that is left" else start(records)
         if presented == "a replaced session":
             start(records, presented=session_id)
