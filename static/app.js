@@ -1,6 +1,7 @@
 // The pages work without this script. With it, what was clicked is marked as busy until the next page is there,
 // and a form is not sent twice.
 
+let leaving = false; // for the sign-in service; a page can go to one address only
 const LONGEST_BUSY = 20_000; // milliseconds; a click that only downloads a file brings no next page
 
 /**
@@ -17,7 +18,8 @@ export async function fetchSignedIn(url, options = {}) {
   const answer = response.status === 401 && isJson ? await response.clone().json() : {};
   // For the same reason once a minute at most: what is missing may be something that signing in does not bring.
   const reason = `sent to sign in: ${answer.error} ${url}`;
-  if (answer.sign_in_uri && Date.now() - Number(sessionStorage.getItem(reason)) > 60_000) {
+  if (!leaving && answer.sign_in_uri && Date.now() - Number(sessionStorage.getItem(reason)) > 60_000) {
+    leaving = true;
     sessionStorage.setItem(reason, Date.now());
     location.assign(answer.sign_in_uri);
   }
@@ -53,4 +55,7 @@ function endBusy() {
 }
 
 // The Back button can show this page as it was left.
-window.addEventListener("pageshow", endBusy);
+window.addEventListener("pageshow", () => {
+  leaving = false;
+  endBusy();
+});

@@ -1,5 +1,6 @@
 """fetchSignedIn in a real browser, on pages that fetch while they load. They must not load without end."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -127,11 +128,14 @@ def test_a_script_that_nothing_helps_gets_a_403_after_one_trip(person: Person, l
     assert len(loads) == 3
 
 
-def test_several_scripts_that_nothing_helps_come_to_rest(person: Person, loads: list[str]) -> None:
+def test_among_scripts_that_nothing_helps_the_other_one_is_helped_and_all_come_to_rest(
+    person: Person, loads: list[str]
+) -> None:
     person.go("/report/mixed")
     person.page.wait_for_timeout(3000)  # a loop would load some twenty pages
 
-    expect(person.page.locator("#shown")).to_contain_text("403")
+    # The one that can be helped is. The browser remembers one refusal, so the other two may differ.
+    expect(person.page.locator("#shown")).to_have_text(re.compile(r"40[13] 200 40[13]"))
     assert len(loads) <= 6
 
 
