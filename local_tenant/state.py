@@ -36,6 +36,10 @@ class TenantState:
         self.refresh_tokens = Tickets(self.clock, REFRESH_TOKEN_LENGTH)
         self.last_id_token: str | None = None
 
+    def close(self) -> None:
+        """Give up what others can use once the servers have stopped."""
+        self.keys.close()
+
     @property
     def cookie_name(self) -> str:
         """The name of the session cookie. Cookies do not know ports, so the name holds the port."""

@@ -111,6 +111,7 @@ class LocalTenant:
         """Release held requests, close everything, and delete the CA bundle."""
         self._tenant.faults.close()
         self._running.close()
+        self._tenant.close()
 
     @property
     def url(self) -> str:
