@@ -1,7 +1,6 @@
 """LocalTenant: a tenant that runs in threads of this process."""
 
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
+from .configuration import default_configuration, lasting_tenant_id, load
+from .kept import Kept
 from .server import LOOPBACK, WebServer, make_certificate
-from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
+from .state import TenantState
 from .web.api import create_api
 from .web.app import create_app
 
@@ -54,8 +55,10 @@ OTHER_AUTHORITIES = (
 class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken.
 
-    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
-    front-channel sign-out, which B2C does not have.
+    `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
+    app's, for front-channel sign-out, which B2C does not have. `config` is a file that sets up the tenant,
+    `database` one in which accounts outlive the tenant (README.md). With the state folder `home`, IDs,
+    secrets and signing keys stay the same from start to start. Raises ConfigurationError and OSError.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
@@ -69,14 +72,25 @@ class LocalTenant:
         port: int = 0,
         redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
         announce: Callable[[str], None] = lambda line: None,
-        kind: str = DEFAULT_KIND,
+        kind: str = "",
         logout_url: str = "",
+        *,
+        home: Path | None = None,
+        config: Path | str | None = None,
+        database: Path | str | None = None,
     ):
-        self.kind = kind
-        self._port = port
-        self._tenant = TenantState(kind, redirect_uris, announce)
-        self._tenant.app.logout_url = logout_url
-        self._secret_key = secrets.token_urlsafe(48)
+        if config:
+            configuration = load(config, redirect_uris, kind)
+        else:
+            kind = kind or DEFAULT_KIND
+            tenant_id = lasting_tenant_id(kind) if home else ""
+            configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
+        kept = Kept(home, configuration.tenant_id)
+        self.kind = configuration.kind
+        self._port, self._database = port, database
+        self._tenant = TenantState(configuration, kept, announce)
+        self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
+        self._secret_key = kept.secret_key()
         self._running = ExitStack()
 
     def __enter__(self) -> "LocalTenant":
@@ -152,7 +166,8 @@ class LocalTenant:
     @property
     def account(self) -> dict[str, str]:
         """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
-        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._tenant.first_account.sub}
+        account = self._tenant.example_accounts[0]
+        return {"email": account.email, "password": account.password, "sub": account.sub}
 
     @property
     def settings(self) -> dict[str, str]:

@@ -6,12 +6,14 @@ from enum import Enum, auto
 from typing import ClassVar, Literal
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
+from ..model.registrations import AppRegistration, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
+TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
 
 
 class Reason(Enum):
@@ -127,20 +129,39 @@ class Authority:
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
-    tasks_api: WebApi
+    DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        self.guid, self.origins, self.apps, self.apis = guid, Origins(), apps, tuple[WebApi, ...]()
-        self.user_flows = list[UserFlow]()
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        self.guid, self.tenant_name = configuration.tenant_id, configuration.name
+        self.domain, self.origins = configuration.domain, Origins()
+        self.apps, self.apis = configuration.apps, tuple(configuration.apis)
+        self.user_flows = list(configuration.user_flows)
         self._options, self._clock = options, clock
+
+    @property
+    def tasks_api(self) -> WebApi:
+        """The API that the tenant serves itself."""
+        return next(api for api in self.apis if TASKS_SCOPE in api.scopes)
 
     @property
     def app(self) -> AppRegistration:
         """The app that `settings` are for."""
         return self.apps.first
 
-    def more_accounts(self) -> list[Account]:
-        """Accounts that are there from the start, besides the first one."""
+    # --- What a tenant has that is not set up otherwise
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        raise NotImplementedError
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        """The URI that scopes of this web API begin with."""
+        raise NotImplementedError
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
+        """Accounts besides the first one."""
         return []
 
     # --- URLs, metadata, settings
@@ -190,8 +211,8 @@ class Authority:
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
-        """The scopes that the person has to consent to first. Raises Refused."""
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
+        """The scopes that the person has to consent to first, for this app. Raises Refused."""
         return []
 
     def contexts_in(self, claims_request: str) -> frozenset[str]:

@@ -138,7 +138,7 @@ def finish(journey: Journey) -> ResponseReturnValue:
         raise Refused(Reason.SIGN_IN_NEEDED)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    missing = authority.scopes_to_consent(account, journey.scopes)
+    missing = authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
     if "none" in journey.prompts:
@@ -154,7 +154,7 @@ def consent(journey: Journey) -> ResponseReturnValue:
         return finish(journey)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    account.consents += authority.scopes_to_consent(account, journey.scopes)
+    account.consents += authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     return journey.finish()
 
 
