@@ -67,6 +67,8 @@ class Reader:
         if get_origin(hint) in (Union, types.UnionType):  # X | None
             [hint] = [option for option in get_args(hint) if option is not type(None)]
         origin = get_origin(hint) or hint
+        if origin is object:
+            return True
         if origin is Literal:
             return self.is_one_of(path, value, get_args(hint))
         if origin in LISTS:
