@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from ..model.accounts import Account
 from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
+from ..model.origins import Origins
 from ..model.registrations import AppRegistration, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
@@ -90,15 +91,6 @@ class ServiceError:
     claims: str = ""
 
 
-@dataclass
-class Origins:
-    """Where the servers listen. Known once they have their ports."""
-
-    pages: str = ""
-    back_channel: str = ""
-    api: str = ""
-
-
 @dataclass(frozen=True)
 class Address:
     """How a request named its authority. The answer names it in the same way.
@@ -137,6 +129,11 @@ class Authority:
         self.apps, self.apis = configuration.apps, tuple(configuration.apis)
         self.user_flows = list(configuration.user_flows)
         self._options, self._clock = options, clock
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The host names of the service itself that this tenant answers to."""
+        return ()
 
     @property
     def tasks_api(self) -> WebApi:
