@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from ..authorities.base import Refused
 from ..state import TenantState
 from . import control, endpoints, graph, pages, sign_out
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
@@ -73,6 +74,7 @@ def create_app(tenant: TenantState) -> Flask:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
         response = finish_exchange(response)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -94,6 +96,8 @@ def create_app(tenant: TenantState) -> Flask:
 
 def _name_in_record(endpoint: str | None) -> str:
     """The name of the request's endpoint in the record. What people do on pages is "page"."""
+    if is_preflight():
+        return "preflight"
     on_page = request.method != "GET" or "step" in request.args
     if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
         return "page"

@@ -91,7 +91,15 @@ def authorize() -> ResponseReturnValue:
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
-        response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
+        # A single-page app renews its tokens in a frame, where only such a cookie arrives.
+        same_site = "None" if request.is_secure else "Lax"
+        response.set_cookie(
+            tenant.cookie_name,
+            journey.new_session_id,
+            httponly=True,
+            samesite=same_site,
+            secure=request.is_secure,
+        )
     return response
 
 
