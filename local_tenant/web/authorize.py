@@ -15,6 +15,7 @@ from ..state import TenantState
 from .exchange import current_exchange
 from .form_encoding import form_encode
 from .pkce import check_challenge
+from .sessions import find_session
 
 Parameters = list[tuple[str, str]]
 
@@ -121,7 +122,7 @@ def begin_journey(tenant: TenantState, address: Address, app: AppRegistration, r
     check_challenge(challenge, args.get("code_challenge_method"))
     if app.type == "spa" and not challenge and tenant.authority.refuses_request_without_pkce:
         raise Refused(Reason.CHALLENGE_MISSING)
-    session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
+    session = find_session(tenant, address.user_flow, app.client_id)
     if "none" in prompts and not session:
         raise Refused(Reason.SIGN_IN_NEEDED)
     return Journey(tenant, address, app, redirect_uri, scopes, prompts, session)

@@ -13,6 +13,7 @@ from ..state import TenantState
 from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
 from .endpoints import error_page
 from .exchange import current_exchange
+from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
@@ -91,15 +92,7 @@ def authorize() -> ResponseReturnValue:
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
-        # A single-page app renews its tokens in a frame, where only such a cookie arrives.
-        same_site = "None" if request.is_secure else "Lax"
-        response.set_cookie(
-            tenant.cookie_name,
-            journey.new_session_id,
-            httponly=True,
-            samesite=same_site,
-            secure=request.is_secure,
-        )
+        remember_session(tenant, exchange.user_flow, app.client_id, response, journey.new_session_id)
     return response
 
 
