@@ -11,7 +11,7 @@ from ..model.grants import Grant, Session
 from ..model.registrations import UserFlow, UserFlowKind
 from ..model.signing import KeyRing, SigningKey, json_segment
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
 
 RESPONSE_MODES = ["query", "fragment", "form_post"]
 RESPONSE_TYPES = [
@@ -56,6 +56,7 @@ class AzureADB2C(Authority):
     )
     ERRORS = ERRORS
     resets_password = "app"
+    refuses_request_without_pkce = True
 
     DOMAIN = "localtenant.onmicrosoft.com"
 
@@ -236,15 +237,17 @@ class AzureADB2C(Authority):
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         # B2C answers requests that ask for client_info with other members than the rest.
         now, options = int(self._clock.now()), self._options
-        response: dict[str, object] = {
-            name: tokens[name] for name in ("access_token", "id_token") if name in tokens
-        }
+        response: dict[str, object] = {}
+        if tokens.access_token:
+            response["access_token"] = tokens.access_token
+        if tokens.id_token:
+            response["id_token"] = tokens.id_token
         response |= {"token_type": "Bearer", "not_before": now}
-        if "access_token" in tokens:
+        if tokens.access_token:
             response["expires_in"] = options.access_token_lifetime
             response["expires_on"] = now + options.access_token_lifetime
             response["resource"] = self.audience(scopes, grant.client_id)
@@ -254,11 +257,11 @@ class AzureADB2C(Authority):
         else:
             response["profile_info"] = self._profile_info(grant)
             response["scope"] = " ".join(scopes)
-            if "id_token" in tokens:
+            if tokens.id_token:
                 response["id_token_expires_in"] = options.id_token_lifetime
-        if "refresh_token" in tokens:
-            response["refresh_token"] = tokens["refresh_token"]
-            response["refresh_token_expires_in"] = options.refresh_token_lifetime
+        if tokens.refresh_token:
+            response["refresh_token"] = tokens.refresh_token
+            response["refresh_token_expires_in"] = tokens.refresh_expires_in
         return response
 
     def client_info(self, grant: Grant) -> str:
