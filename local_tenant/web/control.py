@@ -16,7 +16,7 @@ from ..state import TenantState
 from .exchange import current_exchange
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
-CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from"}
+CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
 
 
 def _tenant() -> TenantState:
