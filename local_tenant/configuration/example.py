@@ -10,8 +10,8 @@ from ..model.registrations import AppRegistration, UserFlow, WebApi
 
 HEAD = """\
 # Sets up the local tenant: python -m local_tenant --config tenant.toml
-# Leave out what you do not need: what is missing has a default. [[apps]], [[user_flows]], [[apis]] and [[users]]
-# replace all apps, user flows, web APIs and accounts that there are without them.
+# Leave out what you do not need: what is missing has a default. Each list of [[apps]], [[user_flows]],
+# [[apis]] or [[users]] replaces the whole default list.
 """
 TENANT = "# To stand in for a tenant of your own, write its name and ID here.\n"
 APP_MEMBERS = """\
