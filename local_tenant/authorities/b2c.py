@@ -1,7 +1,5 @@
 """The shape of Azure AD B2C: URLs, issuer, metadata, scopes, claims, token responses."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,17 +14,6 @@ from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
 
-RESPONSE_MODES = ["query", "fragment", "form_post"]
-RESPONSE_TYPES = [
-    "code",
-    "code id_token",
-    "code token",
-    "code id_token token",
-    "id_token",
-    "id_token token",
-    "token",
-    "token id_token",
-]
 CLAIMS = [
     *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
     *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
@@ -59,6 +46,16 @@ class AzureADB2C(Authority):
         "/tfp/<segment>/",
     )
     ERRORS = ERRORS
+    RESPONSE_TYPES = (
+        "code",
+        "code id_token",
+        "code token",
+        "code id_token token",
+        "id_token",
+        "id_token token",
+        "token",
+        "token id_token",
+    )
     resets_password = "app"
     refuses_request_without_pkce = True
 
@@ -102,8 +99,8 @@ class AzureADB2C(Authority):
             "token_endpoint": address.url(back_channel, "oauth2/v2.0/token"),
             "end_session_endpoint": address.url(pages, "oauth2/v2.0/logout"),
             "jwks_uri": address.url(back_channel, "discovery/v2.0/keys"),
-            "response_modes_supported": RESPONSE_MODES,
-            "response_types_supported": RESPONSE_TYPES,
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -149,6 +146,15 @@ class AzureADB2C(Authority):
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
 
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        asked, has_api = " ".join(scopes), self.audience(scopes, client_id) is not None
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+        if "token" in types and not has_api:
+            raise Refused(Reason.SCOPE_WITHOUT_API, scope=asked)
+        if "code" in types and not has_api and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_BOTH)
+
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         return grant.scopes  # B2C does not look at the `scope` of a token request with a code
 
@@ -189,15 +195,9 @@ class AzureADB2C(Authority):
             **account.claims,
         }
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
-        claims["auth_time"] = grant.auth_time
-        if access_token:
-            half = hashlib.sha256(access_token.encode()).digest()[:16]
-            claims["at_hash"] = base64.urlsafe_b64encode(half).rstrip(b"=").decode()
-        return claims
+        return {**claims, "auth_time": grant.auth_time}
 
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
         claims = self._token_claims(grant, audience, self._options.access_token_lifetime)

@@ -25,18 +25,24 @@ class Reason(Enum):
     REDIRECT_URI_MISSING = auto()
     REDIRECT_URI_UNREGISTERED = auto()
     RESPONSE_TYPE_UNSUPPORTED = auto()
-    RESPONSE_TYPE_NOT_ALLOWED = auto()
+    ID_TOKENS_NOT_ALLOWED = auto()
+    ACCESS_TOKENS_NOT_ALLOWED = auto()
     RESPONSE_MODE_UNSUPPORTED = auto()
     SCOPE_MISSING = auto()
+    SCOPE_WITHOUT_OPENID = auto()
+    SCOPE_WITHOUT_API = auto()
+    SCOPE_WITHOUT_BOTH = auto()
     SCOPE_UNKNOWN = auto()
     SCOPE_NOT_GRANTED = auto()
     SCOPES_OF_TWO_APIS = auto()
     API_UNKNOWN = auto()
     PROMPT_INVALID = auto()
+    MAX_AGE_INVALID = auto()
     CHALLENGE_MALFORMED = auto()
     CHALLENGE_MISSING = auto()
     # The person
     SIGN_IN_NEEDED = auto()
+    SESSION_TOO_OLD = auto()
     CANCELLED = auto()
     PASSWORD_FORGOTTEN = auto()
     NOT_IN_TENANT = auto()
@@ -133,6 +139,9 @@ class Authority:
     name: ClassVar[str]
     # URL rules in front of an endpoint's path. Their variables are the arguments of `find_address`.
     URL_PREFIXES: ClassVar[tuple[str, ...]] = ("/<segment>/",)
+    RESPONSE_TYPES: ClassVar[tuple[str, ...]]
+    # Whether ID tokens of the token endpoint have at_hash.
+    HASHES_ACCESS_TOKENS = True
     PROMPTS: ClassVar[frozenset[str]] = frozenset({"none", "login", "consent", "select_account"})
     ERRORS: ClassVar[Mapping[Reason, ErrorRow]]
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
@@ -209,6 +218,13 @@ class Authority:
         """What this app's authorization request with this `scope` is about. Raises Refused."""
         raise NotImplementedError
 
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        """Raise Refused if these scopes do not bring what this `response_type` asks for."""
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        """Whether a session can be used for a request with this `login_hint`, "" for none."""
+        return True
+
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
@@ -245,9 +261,7 @@ class Authority:
         """The claims about a person at a token request."""
         return grant.claims
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         raise NotImplementedError
 
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:

@@ -51,6 +51,8 @@ class Microsoft(Authority):
     GRAPH_GRANTED: ClassVar[frozenset[str]]
     domain: str
     OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
+    RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
+    HASHES_ACCESS_TOKENS = False
     has_account_picker = True
     has_graph = True
 
@@ -98,7 +100,7 @@ class Microsoft(Authority):
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": self.metadata_issuer(address.segment),
             "request_uri_parameter_supported": False,
@@ -148,6 +150,16 @@ class Microsoft(Authority):
         if prompt and prompt not in self.PROMPTS:  # one value only
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        claims = self.account_claims(session.account, session, new_user=False)
+        names = {session.account.email.lower(), str(claims["preferred_username"]).lower()}
+        is_known = login_hint.lower() in names or login_hint == self.login_hint(claims)
+        return not login_hint or is_known
 
     def check_origin(self, app: AppRegistration, origin: str | None) -> None:
         if app.type == "spa" and not origin:
@@ -294,12 +306,12 @@ class Microsoft(Authority):
         """The optional claim, an opaque text."""
         return base64url(f"O.{claims['oid']}.{claims['tid']}".encode())
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
         if grant.nonce:
             claims["nonce"] = grant.nonce
+        if grant.wants_auth_time:
+            claims["auth_time"] = grant.auth_time
         if "email" in scopes:
             claims["email"] = grant.claims["email"]
         if self._has_login_hint():

@@ -13,6 +13,7 @@ from ..authorities.base import Reason, Refused, Tokens
 from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
 from ..model.registrations import AppRegistration, UserFlow
+from ..model.signing import half_hash
 from ..state import TenantState
 from .clients import authenticated_client, required
 from .exchange import current_exchange
@@ -107,7 +108,10 @@ def _check_account(tenant: TenantState, grant: Grant) -> Account:
 def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
     access_token, id_token, refresh_token, lifetime = issue_access_token(tenant, grant, scopes), None, "", 0
     if "openid" in scopes:
-        id_token = issue_id_token(tenant, grant, scopes, access_token)
+        hashes = {}
+        if access_token and tenant.authority.HASHES_ACCESS_TOKENS:
+            hashes["at_hash"] = half_hash(access_token)
+        id_token = issue_id_token(tenant, grant, scopes, access_token, hashes)
     if "offline_access" in scopes:
         lifetime = _refresh_lifetime(tenant, grant)
         refresh_token = tenant.refresh_tokens.issue(grant, lifetime).value
