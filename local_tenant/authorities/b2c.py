@@ -9,7 +9,8 @@ from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, json_segment
 from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
+from .base import OIDC_SCOPES, Address, Authority, Tokens
+from .refusals import Reason, Refused, ServiceError
 
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
@@ -58,6 +59,7 @@ class AzureADB2C(Authority):
     )
     resets_password = "app"
     refuses_request_without_pkce = True
+    has_direct_grants = True
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
         super().__init__(guid, apps, options, clock)
@@ -90,8 +92,17 @@ class AzureADB2C(Authority):
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
         return claims.get("iss") in [self.issuer(user_flow) for user_flow in self.user_flows]
 
+    def is_of_user_flow(self, claims: Mapping[str, object], user_flow: UserFlow) -> bool:
+        return str(claims.get(self._options.policy_claim)).lower() == user_flow.name.lower()
+
     def metadata(self, address: Address) -> dict[str, object]:
-        """The discovery document. As in B2C, it announces more than there is (see README.md)."""
+        """The discovery document. The UserInfo endpoint is in it where the user flow has one."""
+        document, back_channel = self._common_metadata(address), self.origins.back_channel
+        if address.user_flow.userinfo:
+            document["userinfo_endpoint"] = address.url(back_channel, "openid/v2.0/userinfo")
+        return document
+
+    def _common_metadata(self, address: Address) -> dict[str, object]:
         pages, back_channel = self.origins.pages, self.origins.back_channel
         return {
             "issuer": self.issuer(address.user_flow),
@@ -146,6 +157,14 @@ class AzureADB2C(Authority):
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
 
+    def default_scopes(self, scope: str) -> tuple[str, ...]:
+        api = next((api for api in self.apis if scope == f"{api.uri}/.default"), None)
+        if not api:
+            raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
+        if not api.granted:
+            raise Refused(Reason.SCOPE_NOT_GRANTED)
+        return tuple(f"{api.uri}/{name}" for name in sorted(api.granted))
+
     def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
         asked, has_api = " ".join(scopes), self.audience(scopes, client_id) is not None
         if "id_token" in types and "openid" not in scopes:
@@ -159,11 +178,7 @@ class AzureADB2C(Authority):
         return grant.scopes  # B2C does not look at the `scope` of a token request with a code
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        wanted = self.authorized_scopes(scope, grant.client_id)
-        for name in wanted:
-            if name not in grant.scopes:
-                raise Refused(Reason.SCOPE_UNKNOWN, scope=name)
-        return wanted or grant.scopes
+        return self.authorized_scopes(scope, grant.client_id) or grant.scopes
 
     def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 # Code, OAuth error, text. The texts are the service's own, because apps look at them.
 ERRORS: Mapping[Reason, ErrorRow] = {
@@ -222,6 +222,16 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "the operation.",
     ),
     Reason.HINT_INVALID: ("AADB2C90210", "invalid_request", "The supplied id_token_hint is invalid."),
+    Reason.PASSWORD_GRANT_NOT_ALLOWED: (
+        "AADB2C90224",
+        "access_denied",
+        "Resource owner flow has not been enabled for the application.",
+    ),
+    Reason.PASSWORD_WRONG: (
+        "AADB2C90225",
+        "access_denied",
+        "The username or password provided in the request are invalid.",
+    ),
     Reason.GET_REFUSED: (
         "AADB2C90226",
         "invalid_request",

@@ -7,6 +7,7 @@ reference", "Claims challenges, claims requests, and client capabilities".
 import hashlib
 import json
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
@@ -15,8 +16,9 @@ from ..model.grants import Grant, Session
 from ..model.registrations import AppRegistration, Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
+from .base import OIDC_SCOPES, Address, Authority, Tokens
 from .microsoft_errors import ERRORS, MORE_ERRORS, Trace
+from .refusals import Reason, Refused, ServiceError
 
 GRAPH_URI = "https://graph.microsoft.com"
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
@@ -69,9 +71,9 @@ class Microsoft(Authority):
         self.tasks_api = _own_api({"tasks.read", "tasks.write"}, {"tasks.admin"})
         self.apis = (self.tasks_api, _own_api({"notes.read"}, set()), self.graph)
 
+    @abstractmethod
     def issuer(self, tenant: str) -> str:
         """The issuer of tokens for this tenant, or for the template "{tenantid}"."""
-        raise NotImplementedError
 
     def tenant_of(self, account: Account) -> str:
         return account.tenant.lower() or self.guid

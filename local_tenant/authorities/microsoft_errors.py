@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 ERRORS: Mapping[Reason, ErrorRow] = {
     Reason.AUTHORITY_UNKNOWN: (

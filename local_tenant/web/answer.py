@@ -3,7 +3,7 @@
 from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Refused, ServiceError
+from ..authorities.refusals import Refused, ServiceError
 from ..model.steering import Fault, changed
 from ..state import TenantState
 from .exchange import current_exchange

@@ -2,7 +2,8 @@
 
 from flask import request
 
-from ..authorities.base import Address, Reason, Refused
+from ..authorities.base import Address
+from ..authorities.refusals import Reason, Refused
 from ..model.grants import Session
 from ..model.registrations import AppRegistration, UserFlow
 from ..state import TenantState

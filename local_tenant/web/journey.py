@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Address, Reason, Refused
+from ..authorities.base import Address
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
 from ..model.registrations import AppRegistration

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
 from ..model.mailbox import EmailProof
 from ..state import TenantState
