@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             announce=say,
             kind=options.kind,
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+            control=options.control,
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
@@ -65,6 +66,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default: %(default)s)"
     )
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
+    parser.add_argument(
+        "--control", action="store_true", help="turn on the control API, for programs on this machine"
+    )
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,

@@ -55,7 +55,8 @@ class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken.
 
     `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
-    front-channel sign-out, which B2C does not have.
+    front-channel sign-out, which B2C does not have. `control` turns on the control API for programs on this
+    machine, which tests need. The command line leaves it off.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
@@ -71,9 +72,10 @@ class LocalTenant:
         announce: Callable[[str], None] = lambda line: None,
         kind: str = DEFAULT_KIND,
         logout_url: str = "",
+        control: bool = True,
     ):
         self.kind = kind
-        self._port = port
+        self._port, self._with_control = port, control
         self._tenant = TenantState(kind, redirect_uris, announce)
         self._tenant.app.logout_url = logout_url
         self._secret_key = secrets.token_urlsafe(48)
@@ -91,7 +93,7 @@ class LocalTenant:
     def _start(self, stack: ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
         tls, self.ca_bundle = make_certificate(Path(folder))
-        app, servers = create_app(self._tenant), list[WebServer]()
+        app, servers = create_app(self._tenant, with_control=self._with_control), list[WebServer]()
         stack.callback(_stop_all, servers)
         for offset, (wsgi_app, context) in enumerate(
             [(app, None), (app, tls), (create_api(self._tenant), None)]

@@ -23,8 +23,8 @@ HEADERS = {
 }
 
 
-def create_app(tenant: TenantState) -> Flask:
-    """The app of the pages, the protocol endpoints and the control API."""
+def create_app(tenant: TenantState, *, with_control: bool) -> Flask:
+    """The app of the pages and the protocol endpoints, and of the control API if it is asked for."""
     app = Flask(__package__ or "")
     app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
@@ -43,7 +43,7 @@ def create_app(tenant: TenantState) -> Flask:
     app.add_url_rule("/", view_func=pages.home)
     app.add_url_rule("/mailbox", view_func=pages.mailbox)
     app.add_url_rule("/favicon.ico", view_func=pages.favicon)
-    app.register_blueprint(control.blueprint)
+    app.register_blueprint(control.blueprint if with_control else control.switched_off)
     if tenant.authority.has_graph:
         # Metadata names userinfo at an https address, so it is here besides the other addresses of Graph.
         app.add_url_rule("/oidc/userinfo", view_func=graph.userinfo, methods=["GET", "POST"])
