@@ -80,7 +80,7 @@ def create_app(tenant: TenantState, *, with_control: bool) -> Flask:
 
     @app.errorhandler(Refused)
     def refuse(refused: Refused) -> ResponseReturnValue:
-        return endpoints.error_page(tenant, tenant.authority.error_for(refused).text)
+        return endpoints.error_page(tenant, current_exchange().note_refusal(refused).text)
 
     @app.errorhandler(HTTPException)
     def fail(error: HTTPException) -> ResponseReturnValue:

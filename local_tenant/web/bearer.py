@@ -11,8 +11,12 @@ from ..authorities.microsoft import API_CONTEXT
 from ..state import TenantState
 
 
-def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any] | None:
-    """The claims of an access token for the API with this client ID. None for any other token."""
+class TokenRefused(Exception):
+    """The token is not an access token for this API. `str(refused)` says why."""
+
+
+def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any]:
+    """The claims of an access token for the API with this client ID. Raises TokenRefused."""
     registry = jwt.JWTClaimsRegistry(
         now=lambda: int(tenant.clock.now()),
         aud={"essential": True, "value": audience},
@@ -21,10 +25,19 @@ def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, 
     )
     try:
         claims = tenant.keys.verify(token)
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("No published key of the tenant has signed the access token.") from error
+    if claims.get("aud") != audience:
+        raise TokenRefused(
+            f"The access token has the audience {claims.get('aud')}. This API's is {audience}."
+        )
+    if not tenant.authority.is_issuer_of(claims):
+        raise TokenRefused(f"The access token has the issuer {claims.get('iss')}, which is not this tenant.")
+    try:
         registry.validate(claims)
-    except (JoseError, ValueError):
-        return None
-    return claims if tenant.authority.is_issuer_of(claims) else None
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("The access token has expired, or it lacks a claim.") from error
+    return claims
 
 
 def insufficient_claims(tenant: TenantState, claims: dict[str, Any]) -> str:

@@ -301,6 +301,8 @@ def _this_page(**changes: str) -> str:
 
 
 def _page(template: str, error: FormError | None, **values: object) -> ResponseReturnValue:
+    if error:
+        current_exchange().note_error(str(error))
     language = _language()
     texts = LANGUAGES[language] if template == "sign_in.html" else LANGUAGES["en"]
     lang = language if template == "sign_in.html" else "en"
