@@ -93,7 +93,10 @@ class LocalTenant:
     def _start(self, stack: ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
         tls, self.ca_bundle = make_certificate(Path(folder))
-        app, servers = create_app(self._tenant, with_control=self._with_control), list[WebServer]()
+        app, servers = (
+            create_app(self._tenant, with_control=self._with_control, ca_bundle=self.ca_bundle),
+            list[WebServer](),
+        )
         stack.callback(_stop_all, servers)
         for offset, (wsgi_app, context) in enumerate(
             [(app, None), (app, tls), (create_api(self._tenant), None)]

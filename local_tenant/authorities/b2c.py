@@ -60,6 +60,7 @@ class AzureADB2C(Authority):
     )
     ERRORS = ERRORS
     resets_password = "app"
+    has_user_flows = True
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
         super().__init__(guid, apps, options, clock)
@@ -83,6 +84,9 @@ class AzureADB2C(Authority):
         if not user_flow or segment.lower() not in (DOMAIN, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+
+    def addresses(self) -> list[Address]:
+        return [UserFlowAddress(flow, DOMAIN, tfp=False, in_query=False) for flow in self.user_flows]
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":

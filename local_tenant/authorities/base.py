@@ -127,6 +127,7 @@ class Authority:
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
+    has_user_flows = False  # by name, each with an authority of its own
     tasks_api: WebApi
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
@@ -149,6 +150,10 @@ class Authority:
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such authority."""
+        raise NotImplementedError
+
+    def addresses(self) -> list[Address]:
+        """The addresses that apps use, as people write them."""
         raise NotImplementedError
 
     def metadata(self, address: Address) -> dict[str, object]:

@@ -53,6 +53,9 @@ class EntraIDManyTenants(EntraID):
     Each account signs in to its home tenant, whichever that is.
     """
 
+    def _segments(self) -> tuple[str, ...]:
+        return (*MANY_TENANTS, self.guid)
+
     def more_accounts(self) -> list[Account]:
         return [
             Account("grace@fabrikam.example", PASSWORD, "Grace Fabrikam", tenant=OTHER_TENANT),

@@ -6,14 +6,15 @@ from werkzeug.exceptions import HTTPException
 
 from ..authorities.base import Refused
 from ..state import TenantState
-from . import control, endpoints, graph, pages, sign_out
+from . import control, desk, endpoints, graph, pages, sign_out
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
 # Endpoints that faults can be injected into, by the names of their views.
 LEGS = {"discovery", "keys", "token", "logout"}
 USER_FLOW_ENDPOINTS = {*LEGS, "authorize"}
-UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico")
+# What a developer looks at is no request of an app.
+UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico", "/mailbox")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
@@ -23,9 +24,13 @@ HEADERS = {
 }
 
 
-def create_app(tenant: TenantState, *, with_control: bool) -> Flask:
-    """The app of the pages and the protocol endpoints, and of the control API if it is asked for."""
+def create_app(tenant: TenantState, *, with_control: bool, ca_bundle: str) -> Flask:
+    """The app of the pages and the protocol endpoints, and of the control API if it is asked for.
+
+    `ca_bundle` is the path of the CA file that apps need, for the root page.
+    """
     app = Flask(__package__ or "")
+    app.config["CA_BUNDLE"] = ca_bundle
     app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
@@ -40,7 +45,7 @@ def create_app(tenant: TenantState, *, with_control: bool) -> Flask:
     add_user_flow_rule("oauth2/v2.0/token", token, "GET", "POST")
     logout_methods = ("GET", "POST") if tenant.authority.has_account_picker else ("GET",)
     add_user_flow_rule("oauth2/v2.0/logout", sign_out.logout, *logout_methods)
-    app.add_url_rule("/", view_func=pages.home)
+    app.register_blueprint(desk.blueprint)
     app.add_url_rule("/mailbox", view_func=pages.mailbox)
     app.add_url_rule("/favicon.ico", view_func=pages.favicon)
     app.register_blueprint(control.blueprint if with_control else control.switched_off)
@@ -65,7 +70,7 @@ def create_app(tenant: TenantState, *, with_control: bool) -> Flask:
     def prepare() -> ResponseReturnValue | None:
         """Add the request to the record, and apply a fault."""
         exchange = current_exchange()
-        if not request.path.startswith(UNRECORDED_PATHS):
+        if not request.path.startswith(UNRECORDED_PATHS) and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
             return endpoints.unknown_authority(tenant)

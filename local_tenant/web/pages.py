@@ -1,4 +1,4 @@
-"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox, home."""
+"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from ..state import TenantState
 from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
 from .endpoints import error_page
 from .exchange import current_exchange
+from .same_origin import is_from_own_page
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
@@ -54,10 +55,6 @@ LANGUAGES = {
 }
 
 
-def home() -> ResponseReturnValue:
-    return render_template("home.html", tenant=current_exchange().tenant)
-
-
 def mailbox() -> ResponseReturnValue:
     messages = current_exchange().tenant.mailbox.messages
     return render_template("mailbox.html", messages=messages[::-1])
@@ -71,7 +68,7 @@ def authorize() -> ResponseReturnValue:
     """Lead the person through the user flow, page by page, and back to the app."""
     exchange = current_exchange()
     tenant = exchange.tenant
-    if request.method == "POST" and not _is_from_own_page():
+    if request.method == "POST" and not is_from_own_page():
         return error_page(tenant, "The form was sent from another site.", 403)
     app = find_app(tenant)
     redirect_uri = check_redirect_uri(tenant, app)
@@ -93,11 +90,6 @@ def authorize() -> ResponseReturnValue:
     if journey.new_session_id:
         response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
     return response
-
-
-def _is_from_own_page() -> bool:
-    own_origin = request.host_url.rstrip("/")
-    return request.headers.get("Origin", own_origin) == own_origin
 
 
 # --- user flows
