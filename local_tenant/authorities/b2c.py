@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..model.accounts import Account
+from ..model.attributes import ATTRIBUTES
 from ..model.grants import Grant, Session
-from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
+from ..model.registrations import UserFlow, UserFlowKind
 from ..model.signing import KeyRing, SigningKey, json_segment
-from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
-
-TENANT_NAME = "localtenant"
-DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
 
 RESPONSE_MODES = ["query", "fragment", "form_post"]
 RESPONSE_TYPES = [
@@ -27,10 +24,9 @@ RESPONSE_TYPES = [
     "token",
     "token id_token",
 ]
-CLAIMS = [
-    *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
-    *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
-]
+# User flows that return everything announce these, and all user flows what follows.
+DEFAULT_CLAIMS = ("name", "given_name", "family_name", "city", "emails", "oid", "newUser")
+FIXED_CLAIMS = ("sub", "tfp", "iss", "iat", "exp", "aud", "acr", "nonce", "auth_time")
 
 
 @dataclass(frozen=True)
@@ -61,19 +57,28 @@ class AzureADB2C(Authority):
     ERRORS = ERRORS
     resets_password = "app"
     has_user_flows = True
+    refuses_request_without_pkce = True
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        super().__init__(guid, apps, options, clock)
-        self.user_flows = [
+    DOMAIN = "localtenant.onmicrosoft.com"
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [
             UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in"),
             UserFlow("B2C_1_profileediting1", "edit_profile"),
             UserFlow("B2C_1_passwordreset1", "reset_password"),
             UserFlow("B2C_1_ROPC_Auth", "ropc"),
         ]
-        self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
-        self.apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"https://{domain}/{name}"
 
     # --- URLs and metadata
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        return (f"{self.tenant_name}.b2clogin.com",)
 
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
@@ -81,12 +86,12 @@ class AzureADB2C(Authority):
         """The address of a request, or None if there is no such tenant or user flow."""
         name = (policy or query.get("p", "")).lower()
         user_flow = next((flow for flow in self.user_flows if flow.name.lower() == name), None)
-        if not user_flow or segment.lower() not in (DOMAIN, self.guid):
+        if not user_flow or segment.lower() not in (self.domain, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
 
     def addresses(self) -> list[Address]:
-        return [UserFlowAddress(flow, DOMAIN, tfp=False, in_query=False) for flow in self.user_flows]
+        return [UserFlowAddress(flow, self.domain, tfp=False, in_query=False) for flow in self.user_flows]
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":
@@ -111,8 +116,13 @@ class AzureADB2C(Authority):
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-            "claims_supported": CLAIMS,
+            "claims_supported": self._claims_of(address.user_flow),
         }
+
+    @staticmethod
+    def _claims_of(user_flow: UserFlow) -> list[str]:
+        returns = DEFAULT_CLAIMS if user_flow.returns is None else user_flow.returns
+        return [*returns, *FIXED_CLAIMS]
 
     def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
         return {"keys": [key.jwk() for key in keys.published(self._options.keys)]}
@@ -122,7 +132,7 @@ class AzureADB2C(Authority):
 
     def settings(self) -> dict[str, str]:
         return {
-            "B2C_TENANT_NAME": TENANT_NAME,
+            "B2C_TENANT_NAME": self.tenant_name,
             "B2C_TENANT_ID": self.guid,
             "CLIENT_ID": self.app.client_id,
             "CLIENT_SECRET": self.app.client_secret,
@@ -177,12 +187,14 @@ class AzureADB2C(Authority):
         raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
     def _is_granted(self, scope: str, client_id: str) -> bool:
-        return scope == client_id or any(api.grants_scope(scope) for api in self.apis)
+        app, (uri, _, name) = self.apps.find(client_id), scope.rpartition("/")
+        api = next((api for api in self.apis if api.uri == uri), None)
+        return scope == client_id or bool(app and api and app.has_permission(api, name))
 
     # --- claims
 
     def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
-        optional = {"given_name": account.given_name, "family_name": account.surname, "city": account.city}
+        optional = {attribute.claim: getattr(account, attribute.member) for attribute in ATTRIBUTES.values()}
         return {
             "oid": account.sub,
             **{name: value for name, value in optional.items() if value},
@@ -222,22 +234,24 @@ class AzureADB2C(Authority):
             "aud": audience,
             **({"nonce": grant.nonce} if grant.nonce else {}),
             "iat": now,
-            **grant.claims,
+            **grant.user_flow.returned(grant.claims),
             user_flow_claim: user_flow_name if user_flow_claim == "tfp" else user_flow_name.lower(),
         }
 
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         # B2C answers requests that ask for client_info with other members than the rest.
         now, options = int(self._clock.now()), self._options
-        response: dict[str, object] = {
-            name: tokens[name] for name in ("access_token", "id_token") if name in tokens
-        }
+        response: dict[str, object] = {}
+        if tokens.access_token:
+            response["access_token"] = tokens.access_token
+        if tokens.id_token:
+            response["id_token"] = tokens.id_token
         response |= {"token_type": "Bearer", "not_before": now}
-        if "access_token" in tokens:
+        if tokens.access_token:
             response["expires_in"] = options.access_token_lifetime
             response["expires_on"] = now + options.access_token_lifetime
             response["resource"] = self.audience(scopes, grant.client_id)
@@ -247,11 +261,11 @@ class AzureADB2C(Authority):
         else:
             response["profile_info"] = self._profile_info(grant)
             response["scope"] = " ".join(scopes)
-            if "id_token" in tokens:
+            if tokens.id_token:
                 response["id_token_expires_in"] = options.id_token_lifetime
-        if "refresh_token" in tokens:
-            response["refresh_token"] = tokens["refresh_token"]
-            response["refresh_token_expires_in"] = options.refresh_token_lifetime
+        if tokens.refresh_token:
+            response["refresh_token"] = tokens.refresh_token
+            response["refresh_token_expires_in"] = tokens.refresh_expires_in
         return response
 
     def client_info(self, grant: Grant) -> str:
@@ -283,7 +297,3 @@ class AzureADB2C(Authority):
 
     def _description(self, text: str) -> str:
         return error_description(text, self._clock.now())
-
-
-def _web_api(name: str, scopes: str, granted: str) -> WebApi:
-    return WebApi(f"https://{DOMAIN}/{name}", frozenset(scopes.split()), frozenset(granted.split()))

@@ -6,12 +6,15 @@ from enum import Enum, auto
 from typing import ClassVar, Literal
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
+from ..model.origins import Origins
+from ..model.registrations import AppRegistration, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
+TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
 
 
 class Reason(Enum):
@@ -34,6 +37,7 @@ class Reason(Enum):
     API_UNKNOWN = auto()
     PROMPT_INVALID = auto()
     CHALLENGE_MALFORMED = auto()
+    CHALLENGE_MISSING = auto()
     # The person
     SIGN_IN_NEEDED = auto()
     CANCELLED = auto()
@@ -49,12 +53,16 @@ class Reason(Enum):
     GRANT_TYPE_UNSUPPORTED = auto()
     SECRET_MISSING = auto()
     SECRET_WRONG = auto()
+    SECRET_OF_PUBLIC_CLIENT = auto()
+    ORIGIN_MISSING = auto()
+    ORIGIN_NOT_ALLOWED = auto()
     GRANT_UNREADABLE = auto()
     GRANT_OF_OTHER_APP = auto()
     GRANT_OF_OTHER_FLOW = auto()
     CODE_EXPIRED = auto()
     CODE_USED = auto()
     REFRESH_TOKEN_EXPIRED = auto()
+    REFRESH_TOKEN_OF_SPA_EXPIRED = auto()
     GRANT_REVOKED = auto()
     ACCOUNT_GONE = auto()
     ACCOUNT_DISABLED = auto()
@@ -88,15 +96,6 @@ class ServiceError:
     claims: str = ""
 
 
-@dataclass
-class Origins:
-    """Where the servers listen. Known once they have their ports."""
-
-    pages: str = ""
-    back_channel: str = ""
-    api: str = ""
-
-
 @dataclass(frozen=True)
 class Address:
     """How a request named its authority. The answer names it in the same way.
@@ -112,6 +111,16 @@ class Address:
         return f"{origin}/{self.segment}/{path}"
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a response, "" for those that are not in it. `refresh_expires_in` is in seconds."""
+
+    access_token: str = ""
+    id_token: str = ""
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+
 class Authority:
     """One kind of authority: its URLs, metadata, scopes, claims, errors. Knows nothing of HTTP."""
 
@@ -122,26 +131,54 @@ class Authority:
     ERRORS: ClassVar[Mapping[Reason, ErrorRow]]
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
     SHOWN_ON_PAGE: ClassVar[frozenset[Reason]] = frozenset()  # refusals that do not go back to the app
+    # Views whose answers scripts of any origin may read. The others are for registered single-page apps.
+    OPEN_TO_ANY_ORIGIN: ClassVar[frozenset[str]] = frozenset({"discovery", "keys"})
+    # A single-page app's authorization request without PKCE is refused, or else only its code.
+    refuses_request_without_pkce = False
     may_sign_up = True
     # Where a forgotten password is reset: the app begins that user flow, the sign-in page does it, or nobody.
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
     has_user_flows = False  # by name, each with an authority of its own
-    tasks_api: WebApi
+    DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        self.guid, self.origins, self.apps, self.apis = guid, Origins(), apps, tuple[WebApi, ...]()
-        self.user_flows = list[UserFlow]()
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        self.guid, self.tenant_name = configuration.tenant_id, configuration.name
+        self.domain, self.origins = configuration.domain, Origins()
+        self.apps, self.apis = configuration.apps, tuple(configuration.apis)
+        self.user_flows = list(configuration.user_flows)
         self._options, self._clock = options, clock
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The host names of the service itself that this tenant answers to."""
+        return ()
+
+    @property
+    def tasks_api(self) -> WebApi:
+        """The API that the tenant serves itself."""
+        return next(api for api in self.apis if TASKS_SCOPE in api.scopes)
 
     @property
     def app(self) -> AppRegistration:
         """The app that `settings` are for."""
         return self.apps.first
 
-    def more_accounts(self) -> list[Account]:
-        """Accounts that are there from the start, besides the first one."""
+    # --- What a tenant has that is not set up otherwise
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        raise NotImplementedError
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        """The URI that scopes of this web API begin with."""
+        raise NotImplementedError
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
+        """Accounts besides the first one."""
         return []
 
     # --- URLs, metadata, settings
@@ -188,6 +225,9 @@ class Authority:
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompts
 
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        """Raise Refused if this app's token requests must not come from this origin, None for no browser."""
+
     def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """What this app's authorization request with this `scope` is about. Raises Refused."""
         raise NotImplementedError
@@ -195,8 +235,8 @@ class Authority:
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
-        """The scopes that the person has to consent to first. Raises Refused."""
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
+        """The scopes that the person has to consent to first, for this app. Raises Refused."""
         return []
 
     def contexts_in(self, claims_request: str) -> frozenset[str]:
@@ -237,12 +277,11 @@ class Authority:
         raise NotImplementedError
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         """The members of a token response in the service's order.
 
-        `tokens` holds the tokens that were issued. `client_info`: whether the request asked for it, as
-        MSAL does.
+        `client_info`: whether the request asked for it, as MSAL does.
         """
         raise NotImplementedError
 

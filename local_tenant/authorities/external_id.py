@@ -12,8 +12,13 @@ class ExternalID(Microsoft):
     PROMPTS = Authority.PROMPTS | {"create"}
     USER_FLOW = ("sign-up-and-sign-in", "sign_up_or_sign_in")
     GRAPH_GRANTED = frozenset({"User.Read", "User.ReadWrite"})
-    domain = "localtenant.onmicrosoft.com"
+    DOMAIN = "localtenant.onmicrosoft.com"
     resets_password = "page"
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        names = (self.domain.partition(".")[0], self.guid)
+        return tuple(f"{name}.ciamlogin.com" for name in names)
 
     def issuer(self, tenant: str) -> str:
         return f"https://{tenant}.ciamlogin.com/{tenant}/v2.0"

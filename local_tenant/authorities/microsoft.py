@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
 from .microsoft_errors import ERRORS, MORE_ERRORS, Trace
 
 GRAPH_URI = "https://graph.microsoft.com"
@@ -49,13 +50,12 @@ class Microsoft(Authority):
     SHOWN_ON_PAGE = SHOWN_ON_PAGE
     USER_FLOW: ClassVar[tuple[str, UserFlowKind]]  # name and kind of the only one
     GRAPH_GRANTED: ClassVar[frozenset[str]]
-    domain: str
+    OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
     has_account_picker = True
     has_graph = True
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        super().__init__(guid, apps, options, clock)
-        self.user_flows = [UserFlow(*self.USER_FLOW)]
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        super().__init__(configuration, options, clock)
         self.graph = WebApi(
             GRAPH_URI,
             frozenset({"User.Read", "User.ReadWrite", "Directory.Read.All"}),
@@ -63,8 +63,15 @@ class Microsoft(Authority):
             GRAPH_CLIENT_ID,
             admin_only=frozenset({"Directory.Read.All"}),
         )
-        self.tasks_api = _own_api({"tasks.read", "tasks.write"}, {"tasks.admin"})
-        self.apis = (self.tasks_api, _own_api({"notes.read"}, set()), self.graph)
+        self.apis += (self.graph,)
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [UserFlow(*cls.USER_FLOW)]
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"api://{client_id}"
 
     def issuer(self, tenant: str) -> str:
         """The issuer of tokens for this tenant, or for the template "{tenantid}"."""
@@ -155,6 +162,12 @@ class Microsoft(Authority):
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
 
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        if app.type == "spa" and not origin:
+            raise Refused(Reason.ORIGIN_MISSING)
+        if app.type != "spa" and origin:
+            raise Refused(Reason.ORIGIN_NOT_ALLOWED, origin=origin)
+
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         if not self._is_home(self.tenant_of(account), address.segment):
             is_personal = self.tenant_of(account) == PERSONAL_TENANT
@@ -181,10 +194,10 @@ class Microsoft(Authority):
                 self._api_and_name(name)
         return wanted
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
         missing = []
         for scope in scopes:
-            if scope not in OIDC_SCOPES and not self._has_consent(account, scope):
+            if scope not in OIDC_SCOPES and not self._has_consent(account, scope, client_id):
                 api, name = self._api_and_name(scope)
                 if name in api.admin_only:
                     raise Refused(Reason.ADMIN_CONSENT_NEEDED, scope=scope)
@@ -215,7 +228,7 @@ class Microsoft(Authority):
         if not of_api:
             return oidc
         [api] = apis
-        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}")}
+        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}", client_id)}
         asked = [self._api_and_name(name)[1] for name in of_api]
         if any(name not in (*allowed, DEFAULT_SCOPE) for name in asked) or not allowed:
             raise Refused(Reason.CONSENT_NEEDED, client_id=client_id)
@@ -239,9 +252,11 @@ class Microsoft(Authority):
             raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
         return api, name
 
-    def _has_consent(self, account: Account, scope: str) -> bool:
-        api, name = self._api_and_name(scope)
-        return name in (*api.granted, DEFAULT_SCOPE) or f"{api.uri}/{name}" in account.consents
+    def _has_consent(self, account: Account, scope: str, client_id: str) -> bool:
+        """Whether the app may have the scope: by an administrator for everyone, or by the account's owner."""
+        app, (api, name) = self.apps.find(client_id), self._api_and_name(scope)
+        is_granted = name == DEFAULT_SCOPE or bool(app and app.has_permission(api, name))
+        return is_granted or f"{api.uri}/{name}" in account.consents
 
     # --- claims challenges
 
@@ -343,7 +358,7 @@ class Microsoft(Authority):
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         lifetime = self._options.access_token_lifetime
         response: dict[str, object] = {
@@ -352,10 +367,18 @@ class Microsoft(Authority):
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
         }
-        response |= {
-            name: tokens[name] for name in ("access_token", "refresh_token", "id_token") if name in tokens
+        issued = {
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "refresh_token_expires_in": self._is_spa(grant) and tokens.refresh_expires_in,
+            "id_token": tokens.id_token,
         }
+        response |= {name: value for name, value in issued.items() if value}
         return response | ({"client_info": self.client_info(grant)} if client_info else {})
+
+    def _is_spa(self, grant: Grant) -> bool:
+        app = self.apps.find(grant.client_id)
+        return app is not None and app.type == "spa"
 
     def client_info(self, grant: Grant) -> str:
         return json_segment({"uid": grant.claims["oid"], "utid": grant.claims["tid"]})
@@ -404,14 +427,3 @@ def pairwise(object_id: str, audience: str) -> str:
 
 def _description(error: ServiceError, trace: Trace) -> str:
     return " ".join([error.text, *trace.lines])
-
-
-def _own_api(scopes: set[str], admin_only: set[str]) -> WebApi:
-    client_id = str(uuid.uuid4())
-    return WebApi(
-        f"api://{client_id}",
-        frozenset(scopes | admin_only),
-        frozenset(scopes),
-        client_id,
-        frozenset(admin_only),
-    )

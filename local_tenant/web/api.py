@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from ..state import TenantState
 from . import graph
 from .bearer import TokenRefused, checked_claims, insufficient_claims
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 
 CHALLENGE = 'Bearer realm="tasks"'
@@ -21,17 +22,22 @@ Task = dict[str, Any]
 def create_api(tenant: TenantState) -> Flask:
     """The Flask app of the web API."""
     app = Flask("local_tenant_api", static_folder=None)
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     tasks_by_sub: dict[str, list[Task]] = {}
 
     @app.before_request
     def start() -> Response | None:
-        exchange = Exchange(tenant, "api")
+        exchange = Exchange(tenant, "preflight" if is_preflight() else "api")
+        tenant.authority.origins.answer_as("")
         start_exchange(exchange)
         exchange.add_to_record()
-        return apply_fault("api")
+        return apply_fault("api") if exchange.endpoint == "api" else None
 
-    app.after_request(finish_exchange)
+    @app.after_request
+    def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
+        return finish_exchange(response)
+
     if tenant.authority.has_graph:
         app.register_blueprint(graph.blueprint)
 

@@ -6,7 +6,9 @@ from werkzeug.exceptions import HTTPException
 
 from ..authorities.base import Refused
 from ..state import TenantState
+from ..tls import CaFiles
 from . import control, desk, endpoints, graph, pages, sign_out
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
@@ -24,14 +26,14 @@ HEADERS = {
 }
 
 
-def create_app(tenant: TenantState, *, with_control: bool, ca_bundle: str) -> Flask:
+def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) -> Flask:
     """The app of the pages and the protocol endpoints, and of the control API if it is asked for.
 
-    `ca_bundle` is the path of the CA file that apps need, for the root page.
+    `ca_files` are for the root page, which names them.
     """
     app = Flask(__package__ or "")
-    app.config["CA_BUNDLE"] = ca_bundle
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["CA_FILES"] = ca_files
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -72,12 +74,14 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_bundle: str) -> Fl
         exchange = current_exchange()
         if not request.path.startswith(UNRECORDED_PATHS) and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()
+        tenant.authority.origins.answer_as(request.host_url.rstrip("/"))
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
             return endpoints.unknown_authority(tenant)
         return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None
 
     @app.after_request
     def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
         response = finish_exchange(response)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -99,6 +103,8 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_bundle: str) -> Fl
 
 def _name_in_record(endpoint: str | None) -> str:
     """The name of the request's endpoint in the record. What people do on pages is "page"."""
+    if is_preflight():
+        return "preflight"
     on_page = request.method != "GET" or "step" in request.args
     if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
         return "page"

@@ -31,13 +31,19 @@ def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, 
         raise TokenRefused(
             f"The access token has the audience {claims.get('aud')}. This API's is {audience}."
         )
-    if not tenant.authority.is_issuer_of(claims):
+    if not _is_from_here(tenant, claims):
         raise TokenRefused(f"The access token has the issuer {claims.get('iss')}, which is not this tenant.")
     try:
         registry.validate(claims)
     except (JoseError, ValueError) as error:
         raise TokenRefused("The access token has expired, or it lacks a claim.") from error
     return claims
+
+
+def _is_from_here(tenant: TenantState, claims: dict[str, Any]) -> bool:
+    """Whether the tenant issued the token, under any of its host names."""
+    same_place = claims | {"iss": tenant.authority.origins.here(str(claims.get("iss")))}
+    return tenant.authority.is_issuer_of(claims) or tenant.authority.is_issuer_of(same_place)
 
 
 def insufficient_claims(tenant: TenantState, claims: dict[str, Any]) -> str:

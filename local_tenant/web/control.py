@@ -5,7 +5,7 @@ endpoints and the faults.
 """
 
 from dataclasses import asdict, fields
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
@@ -47,7 +47,10 @@ def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
 
 @blueprint.before_request
 def refuse_other_machines() -> None:
-    if not ip_address(request.remote_addr or "0.0.0.0").is_loopback:  # noqa: S104 - not this machine
+    peer = ip_address(request.remote_addr or "")
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    if not peer.is_loopback:
         abort(403, "The control API is for programs on the tenant's own machine.")
 
 

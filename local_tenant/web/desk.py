@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import cast
 from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, redirect, render_template, request
@@ -14,6 +15,7 @@ from ..model.accounts import Account
 from ..model.registrations import AppRegistration, AppType, UserFlowKind, WebApi
 from ..model.steering import RequestEntry
 from ..state import TenantState
+from ..tls import CaFiles
 from .endpoints import error_page
 from .exchange import current_exchange
 from .same_origin import is_from_own_page
@@ -84,7 +86,7 @@ class Desk:
     accounts_not_shown: int
     requests: list[RequestLine]
     snippets: list[Snippet]
-    ca_bundle: str
+    ca_files: CaFiles
     has_control: bool
 
     @property
@@ -146,7 +148,7 @@ def _page(**form: str) -> str:
 
 def read(tenant: TenantState) -> Desk:
     """What the root page shows of this tenant now."""
-    accounts, ca_bundle = list(tenant.accounts), str(current_app.config["CA_BUNDLE"])
+    accounts, ca_files = list(tenant.accounts), cast(CaFiles, current_app.config["CA_FILES"])
     newest = islice(reversed(tenant.record.entries()), SHOWN_REQUESTS)
     return Desk(
         authorities=[_authority(tenant, address) for address in tenant.authority.addresses()],
@@ -155,8 +157,8 @@ def read(tenant: TenantState) -> Desk:
         accounts=accounts[:SHOWN_ACCOUNTS],
         accounts_not_shown=len(accounts[SHOWN_ACCOUNTS:]),
         requests=[_line(tenant, entry) for entry in newest],
-        snippets=snippets(tenant, ca_bundle),
-        ca_bundle=ca_bundle,
+        snippets=snippets(tenant, ca_files),
+        ca_files=ca_files,
         has_control="control" in current_app.blueprints,
     )
 

@@ -14,6 +14,7 @@ from .authorize import Journey, answer_refusal, begin_journey, check_redirect_ur
 from .endpoints import error_page
 from .exchange import current_exchange
 from .same_origin import is_from_own_page
+from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
@@ -88,7 +89,7 @@ def authorize() -> ResponseReturnValue:
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
-        response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
+        remember_session(tenant, exchange.user_flow, app.client_id, response, journey.new_session_id)
     return response
 
 
@@ -130,7 +131,7 @@ def finish(journey: Journey) -> ResponseReturnValue:
         raise Refused(Reason.SIGN_IN_NEEDED)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    missing = authority.scopes_to_consent(account, journey.scopes)
+    missing = authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
     if "none" in journey.prompts:
@@ -146,7 +147,7 @@ def consent(journey: Journey) -> ResponseReturnValue:
         return finish(journey)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    account.consents += authority.scopes_to_consent(account, journey.scopes)
+    account.consents += authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     return journey.finish()
 
 

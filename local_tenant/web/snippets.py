@@ -7,6 +7,7 @@ from flask import render_template
 
 from ..model.registrations import AppRegistration, AppType, UserFlowKind
 from ..state import TenantState
+from ..tls import CaFiles
 
 SIGN_IN: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
@@ -39,7 +40,7 @@ LIBRARIES = (
 )
 
 
-def snippets(tenant: TenantState, ca_bundle: str) -> list[Snippet]:
+def snippets(tenant: TenantState, ca_files: CaFiles) -> list[Snippet]:
     """The snippets for the types of app registration that the tenant has."""
     apps: dict[AppType, AppRegistration] = {}
     for app in tenant.apps:
@@ -55,7 +56,7 @@ def snippets(tenant: TenantState, ca_bundle: str) -> list[Snippet]:
                 app=apps[library.type],
                 redirect_uri=apps[library.type].redirect_uris[0],
                 callback_path=urlsplit(apps[library.type].redirect_uris[0]).path or "/",
-                ca_bundle=ca_bundle,
+                ca_files=ca_files,
                 **values,
             ),
         )

@@ -50,7 +50,7 @@ def test_the_page_has_what_an_app_needs(visitor_of_kind: Visitor) -> None:
     assert copied(page, "client ID of web-app") == [tenant.settings["CLIENT_ID"]]
     assert copied(page, "client secret of web-app") == [tenant.settings["CLIENT_SECRET"]]
     assert copied(page, f"password of {tenant.account['email']}") == [tenant.account["password"]]
-    assert copied(page, "path of the CA file") == [tenant.ca_bundle]
+    assert copied(page, "path of the CA file") == [tenant.ca_certificate]
     assert tenant.api_url in page
     assert set(tenant.tasks_scope.split()) <= set(copied(page, "scope .*?"))
 

@@ -1,0 +1,5 @@
+"""Writes an example."""
+
+
+def example(kind: str = "b2c") -> str:
+    return ""
