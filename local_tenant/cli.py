@@ -185,6 +185,7 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
   Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. {who_can_use(tenant)}
 
+    Values    {tenant.url}
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}

@@ -51,17 +51,26 @@ class TenantMailbox:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("local-tenant", "stand-in for a Microsoft tenant")
     group.addoption("--local-tenant-kind", choices=KINDS, help="what the local tenant stands in for")
-    parser.addini("local_tenant_kind", "what the local tenant stands in for", default="b2c")
-    parser.addini("local_tenant_redirect_uris", "redirect URIs of the app, one a line", type="linelist")
+    group.addoption("--local-tenant-config", metavar="FILE", help="file that sets up the local tenant")
+    parser.addini("local_tenant_kind", "what the local tenant stands in for (default: b2c)", default="")
+    parser.addini("local_tenant_config", "file that sets up the local tenant", default="")
+    parser.addini(
+        "local_tenant_https", "serve the local tenant's pages over https", type="bool", default=False
+    )
+    parser.addini("local_tenant_redirect_uris", "redirect URIs of the web app, one a line", type="linelist")
 
 
 @pytest.fixture(scope="session")
 def local_tenant_arguments(pytestconfig: pytest.Config) -> dict[str, Any]:
     """The arguments of LocalTenant, from the options. Override this fixture to set any of them in Python."""
     kind = pytestconfig.getoption("local_tenant_kind") or pytestconfig.getini("local_tenant_kind")
-    if kind not in KINDS:
+    if kind and kind not in KINDS:
         raise pytest.UsageError(f"local_tenant_kind is one of {', '.join(KINDS)}, not {kind!r}.")
-    arguments: dict[str, Any] = {"kind": kind}
+    arguments = {"kind": kind, "https": pytestconfig.getini("local_tenant_https")}
+    if config := pytestconfig.getoption("local_tenant_config"):
+        arguments["config"] = pytestconfig.invocation_params.dir / config
+    elif config := pytestconfig.getini("local_tenant_config"):
+        arguments["config"] = pytestconfig.rootpath / config
     if redirect_uris := pytestconfig.getini("local_tenant_redirect_uris"):
         arguments["redirect_uris"] = redirect_uris
     return arguments

@@ -180,6 +180,12 @@ class LocalTenant:
         return self._tenant.authority.guid
 
     @property
+    def authority_url(self) -> str:
+        """The authority where users sign in, as clients are given it. With B2C, it names the user flow."""
+        authority = self._tenant.authority
+        return authority.authority_url(authority.sign_in_address)
+
+    @property
     def api_url(self) -> str:
         """Address of the protected web API of tasks."""
         return f"{self._tenant.authority.origins.api}/tasks"
@@ -208,6 +214,8 @@ class LocalTenant:
         return {
             **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
+            "LOCAL_TENANT_URL": self.url,
+            "LOCAL_TENANT_AUTHORITY": self.authority_url,
             "REDIRECT_URI": self._tenant.app.redirect_uris[0],
             # Where pages are served over http, the app accepts that at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,

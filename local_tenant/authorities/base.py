@@ -9,12 +9,14 @@ from ..model.accounts import Account
 from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
 from ..model.origins import Origins
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
 TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
+
+SIGN_IN_KINDS: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
 
 class Reason(Enum):
@@ -192,6 +194,16 @@ class Authority:
     def addresses(self) -> list[Address]:
         """The addresses that apps use, as people write them."""
         raise NotImplementedError
+
+    @property
+    def sign_in_address(self) -> Address:
+        """The address of the first user flow where people sign in, or else of the first user flow."""
+        addresses = self.addresses()
+        return next((each for each in addresses if each.user_flow.kind in SIGN_IN_KINDS), addresses[0])
+
+    def authority_url(self, address: Address) -> str:
+        """The authority as clients are given it."""
+        return address.url(self.origins.back_channel, "").rstrip("/")
 
     def metadata(self, address: Address) -> dict[str, object]:
         """The discovery document."""

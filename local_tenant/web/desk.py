@@ -164,12 +164,12 @@ def read(tenant: TenantState) -> Desk:
 
 
 def _authority(tenant: TenantState, address: Address) -> AuthorityEntry:
-    origin, user_flow = tenant.authority.origins.back_channel, address.user_flow
+    authority, user_flow = tenant.authority, address.user_flow
     return AuthorityEntry(
-        name=user_flow.name if tenant.authority.has_user_flows else address.segment,
+        name=user_flow.name if authority.has_user_flows else address.segment,
         purpose=MANY_TENANTS.get(address.segment, PURPOSES[user_flow.kind]),
-        url=address.url(origin, "").rstrip("/"),
-        metadata_url=address.url(origin, "v2.0/.well-known/openid-configuration"),
+        url=authority.authority_url(address),
+        metadata_url=address.url(authority.origins.back_channel, "v2.0/.well-known/openid-configuration"),
     )
 
 

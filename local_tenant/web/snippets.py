@@ -5,11 +5,9 @@ from urllib.parse import urlsplit
 
 from flask import render_template
 
-from ..model.registrations import AppRegistration, AppType, UserFlowKind
+from ..model.registrations import AppRegistration, AppType
 from ..state import TenantState
 from ..tls import CaFiles
-
-SIGN_IN: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,9 @@ def snippets(tenant: TenantState, ca_files: CaFiles) -> list[Snippet]:
 def _values(tenant: TenantState) -> dict[str, object]:
     """What the templates name, besides the app."""
     authority, origin = tenant.authority, tenant.authority.origins.back_channel
-    addresses = authority.addresses()
-    address = next((each for each in addresses if each.user_flow.kind in SIGN_IN), addresses[0])
-    api = authority.tasks_api
+    addresses, address, api = authority.addresses(), authority.sign_in_address, authority.tasks_api
     return {
-        "authority_url": address.url(origin, "").rstrip("/"),
+        "authority_url": authority.authority_url(address),
         "origin": origin,
         "host": urlsplit(origin).netloc,
         "segment": address.segment,
