@@ -58,7 +58,7 @@ OTHER_AUTHORITIES = (
 
 
 class LocalTenant:
-    """A running tenant, as a context manager. Entering raises PortTaken.
+    """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
     app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
@@ -122,6 +122,8 @@ class LocalTenant:
 
     def _start(self, stack: ExitStack) -> None:
         authority, origins = self._tenant.authority, self._tenant.authority.origins
+        stack.callback(self._tenant.close)
+        self._tenant.open_accounts(self._database)
         tls = self._certificate_authority(stack).server_context(authority.host_names)
         if self._https:
             origins.https = True
@@ -157,7 +159,6 @@ class LocalTenant:
         """Release held requests, close everything, and delete the CA files of a temporary CA."""
         self._tenant.faults.close()
         self._running.close()
-        self._tenant.close()
 
     @property
     def url(self) -> str:
@@ -216,7 +217,7 @@ class LocalTenant:
             **self._tenant.authority.settings(),
             "LOCAL_TENANT_URL": self.url,
             "LOCAL_TENANT_AUTHORITY": self.authority_url,
-            "REDIRECT_URI": self._tenant.app.redirect_uris[0],
+            "REDIRECT_URI": next(iter(self._tenant.app.redirect_uris), ""),
             # Where pages are served over http, the app accepts that at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,
             "SECRET_KEY": self._secret_key,

@@ -40,7 +40,6 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 API_NAME = re.compile(r"[A-Za-z0-9._-]+")
 USER_FLOW_NAME = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]+", re.IGNORECASE)
 CUSTOM_ATTRIBUTE = re.compile(rf"{CUSTOM_PREFIX}\w+")
-LANGUAGES = ("", "en", "fr")  # of the sign-in page
 # Members of an account that only some kinds have.
 ONLY_OF_ENTRA = ("tenant", "roles", "assigned", "federated", "consents")
 ONLY_OF_B2C = ("claims",)
@@ -94,7 +93,7 @@ class ApiTable:
 
 
 # Members that the file cannot set, because they belong to a running tenant.
-NOT_IN_FILE: dict[type, tuple[str, ...]] = {Account: ("tokens_valid_from",)}
+NOT_IN_FILE: dict[type, tuple[str, ...]] = {Account: ("tokens_valid_from", "password_hash")}
 
 
 def load(path: Path | str, redirect_uris: Iterable[str] = (), kind: str = "") -> TenantConfiguration:
@@ -242,8 +241,6 @@ class _Checker:
                 for item in flow.get(member) or ():
                     if not CUSTOM_ATTRIBUTE.fullmatch(item):
                         self._check_attribute((*path, member), item, known)
-            if "language" in flow:
-                self.reader.is_one_of((*path, "language"), flow["language"], LANGUAGES)
             if flow.get("resets_password") and flow.get("kind") not in ("sign_up_or_sign_in", "sign_in"):
                 text = "`resets_password` is for user flows with a sign-in page. Remove it here."
                 self.reader.fault((*path, "resets_password"), text)

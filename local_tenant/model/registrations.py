@@ -14,6 +14,7 @@ UserFlowKind = Literal["sign_up_or_sign_in", "sign_up", "sign_in", "edit_profile
 SingleSignOn = Literal["tenant", "application", "user_flow", "disabled"]
 SINGLE_SIGN_ON: tuple[SingleSignOn, ...] = get_args(SingleSignOn)
 AppType = Literal["web", "spa", "native"]
+Language = Literal["", "en", "fr"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1")
 # Where development servers of single-page apps listen by default.
@@ -38,7 +39,7 @@ class UserFlow:
     collects: tuple[str, ...] = DEFAULT_COLLECTS
     returns: tuple[str, ...] | None = None
     resets_password: bool = False
-    language: str = ""
+    language: Language = ""
 
     def returned(self, claims: Mapping[str, object]) -> dict[str, object]:
         """Those of the claims that this user flow returns."""

@@ -33,6 +33,7 @@ class Journey:
     session: Session | None
     new_session_id: str = ""
     new_user: bool = False
+    forgot_password: bool = False  # and has set a new one in this user flow
 
     def needs_page(self) -> None:
         """Raise Refused when the app does not want any page to be shown."""
@@ -57,7 +58,7 @@ class Journey:
             nonce=args.get("nonce"),
             sub=account.sub,
             auth_time=session.auth_time,
-            claims=tenant.authority.account_claims(account, session, new_user=self.new_user),
+            claims=self._claims(session),
             code_challenge=args.get("code_challenge"),
             code_challenge_method=args.get("code_challenge_method", "plain"),
             issued_at=tenant.clock.now(),
@@ -68,6 +69,12 @@ class Journey:
             parameters.append(("client_info", tenant.authority.client_info(grant)))
         parameters.append(("code", tenant.codes.issue(grant, tenant.options.code_lifetime).value))
         return _back_to_app(self.redirect_uri, parameters, tenant.faults.take("authorize"))
+
+    def _claims(self, session: Session) -> dict[str, object]:
+        claims = self.tenant.authority.account_claims(session.account, session, new_user=self.new_user)
+        if self.forgot_password and self.address.user_flow.resets_password:
+            claims["isForgotPassword"] = True
+        return claims
 
 
 def find_app(tenant: TenantState) -> AppRegistration:

@@ -123,8 +123,13 @@ def apply_fault(leg: str) -> Response | None:
 
 
 def finish_exchange(response: Response) -> Response:
-    """Date the response by the tenant's clock, apply the rest of the fault, and record the status."""
+    """Date the response by the tenant's clock, apply the rest of the fault, and record the status.
+
+    Accounts that the request has changed are saved before the answer leaves.
+    """
     exchange = current_exchange()
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        exchange.tenant.save_accounts()
     response.date = datetime.fromtimestamp(exchange.tenant.clock.now(), timezone.utc)
     fault = exchange.fault
     if response.is_json and ("set" in fault or "drop" in fault):
