@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
-from ..authorities.base import Reason
+from ..authorities.refusals import Reason
 
 COPY_THE_SCOPES = "Copy the scopes of the web API from this page. A token is for one API."
+ALLOW_TOKENS = (
+    "Use response_type=code. The authorization endpoint issues tokens only to an app registration that has "
+    "id_tokens or access_tokens set to true in the set-up file."
+)
 SEND_THE_VERIFIER = "Send the code_verifier that belongs to the code_challenge of the same sign-in."
 
 ADVICE: Mapping[Reason, str] = {
@@ -14,9 +18,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.ONE_TENANT_APP: "Use the authority whose path has the tenant's ID.",
     Reason.REDIRECT_URI_MISSING: "Send a redirect_uri that is registered.",
     Reason.REDIRECT_URI_UNREGISTERED: "Register this redirect URI, exactly as the app sends it.",
-    Reason.RESPONSE_TYPE_NOT_ALLOWED: (
-        "Use response_type=code. Only an app registration that allows it gets tokens without a code."
-    ),
+    Reason.ID_TOKENS_NOT_ALLOWED: ALLOW_TOKENS,
+    Reason.ACCESS_TOKENS_NOT_ALLOWED: ALLOW_TOKENS,
     Reason.SCOPE_UNKNOWN: COPY_THE_SCOPES,
     Reason.SCOPE_NOT_GRANTED: COPY_THE_SCOPES,
     Reason.SCOPES_OF_TWO_APIS: COPY_THE_SCOPES,
@@ -30,6 +33,16 @@ ADVICE: Mapping[Reason, str] = {
     ),
     Reason.CANCELLED: "The user pressed Cancel.",
     Reason.NOT_IN_TENANT: "Sign in with an account of this tenant, or use an authority for all tenants.",
+    Reason.CHALLENGE_MISSING: "A single-page app has to use PKCE. Send a code_challenge.",
+    Reason.SECRET_OF_PUBLIC_CLIENT: (
+        "An app registration of type spa or native is a public client. Leave the client_secret out."
+    ),
+    Reason.ORIGIN_MISSING: (
+        "A script in the browser redeems the codes of a single-page app, and its request has an Origin. "
+        "A server uses the registration of type web, a desktop app that of type native."
+    ),
+    Reason.ORIGIN_NOT_ALLOWED: "Scripts redeem codes of an app registration of type spa only.",
+    Reason.GRANT_OF_OTHER_APP: "Send the client_id that the sign-in began with.",
     Reason.GET_REFUSED: "Send token requests with POST.",
     Reason.SECRET_MISSING: (
         "An app registration of type web has a client secret, which the token request sends. An app without "

@@ -15,11 +15,11 @@ class TokenRefused(Exception):
     """The token is not an access token for this API. `str(refused)` says why."""
 
 
-def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any]:
-    """The claims of an access token for the API with this client ID. Raises TokenRefused."""
+def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str, Any]:
+    """The claims of an access token for one of the APIs with these client IDs. Raises TokenRefused."""
     registry = jwt.JWTClaimsRegistry(
         now=lambda: int(tenant.clock.now()),
-        aud={"essential": True, "value": audience},
+        aud={"essential": True, "values": list(audiences)},
         exp={"essential": True},
         sub={"essential": True},
     )
@@ -27,10 +27,9 @@ def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, 
         claims = tenant.keys.verify(token)
     except (JoseError, ValueError) as error:
         raise TokenRefused("No published key of the tenant has signed the access token.") from error
-    if claims.get("aud") != audience:
-        raise TokenRefused(
-            f"The access token has the audience {claims.get('aud')}. This API's is {audience}."
-        )
+    if claims.get("aud") not in audiences:
+        wanted = " or ".join(audiences)
+        raise TokenRefused(f"The access token has the audience {claims.get('aud')}. This API's is {wanted}.")
     if not _is_from_here(tenant, claims):
         raise TokenRefused(f"The access token has the issuer {claims.get('iss')}, which is not this tenant.")
     try:

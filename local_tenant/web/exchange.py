@@ -7,7 +7,8 @@ from typing import TypedDict, cast
 
 from flask import Response, g, request
 
-from ..authorities.base import Address, Refused, ServiceError
+from ..authorities.base import Address
+from ..authorities.refusals import Refused, ServiceError
 from ..model.registrations import UserFlow
 from ..model.steering import Fault, RequestEntry, changed
 from ..state import TenantState

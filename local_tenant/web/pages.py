@@ -6,14 +6,16 @@ from urllib.parse import quote
 from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
 from ..model.attributes import REQUIRED_ATTRIBUTE, Attribute, attribute_called
 from ..model.mailbox import EmailProof
 from ..state import TenantState
-from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
+from .answer import answer_refusal, forced_error
+from .authorize import begin_journey, check_redirect_uri, find_app
 from .endpoints import error_page
 from .exchange import current_exchange
+from .journey import Journey
 from .same_origin import is_from_own_page
 from .sessions import remember_session
 
@@ -326,12 +328,14 @@ def _page(template: str, error: FormError | None, **values: object) -> ResponseR
 
 
 def _language() -> str:
-    """The language that the app asks for in `ui_locales`, or else the user flow's, or else the browser's.
+    """The language that the app asks for, or else the user flow's, or else the browser's.
 
-    English if the page does not speak it.
+    `mkt` is Microsoft's own parameter for it. English if the page does not speak it.
     """
     address = current_exchange().named_address
-    asked = request.args.get("ui_locales", "").split() or [address.user_flow.language if address else ""]
-    preferred = [tag for tag in asked if tag] or [tag for tag, quality in request.accept_languages if quality]
+    asked = (
+        request.args.get("ui_locales") or request.args.get("mkt") or (address and address.user_flow.language)
+    )
+    preferred = asked.split() if asked else [tag for tag, quality in request.accept_languages if quality]
     tags = [tag.partition("-")[0].lower() for tag in preferred]
     return next((tag for tag in tags if tag in LANGUAGES), "en")

@@ -25,7 +25,11 @@ def project() -> dict[str, Any]:
 
 def source_files() -> list[Path]:
     made = {"__pycache__", "build", "local_tenant.egg-info"}
-    return [path for path in FOLDER.rglob("*") if path.is_file() and not made & set(path.relative_to(FOLDER).parts)]
+    return [
+        path
+        for path in FOLDER.rglob("*")
+        if path.is_file() and not made & set(path.relative_to(FOLDER).parts)
+    ]
 
 
 def imported_packages() -> set[str]:
