@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["trust"]:
         return trust.main(arguments[1:])
-    if arguments[:1] == ["init"]:
-        return init(arguments[1:])
     options = parse(arguments)
+    if options.command[:1] == ["init"]:
+        return init(options.command[1:], options.kind)
     # Set before the tenant starts, so that Ctrl-C is as quiet during the start as it is later.
     signals = Signals(ENDING if options.command else ENDING + HANG_UP)
     port = app_port(options.command, os.environ)
@@ -78,14 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def init(arguments: Sequence[str]) -> int:
+def init(arguments: Sequence[str], kind: str) -> int:
     """Print a file that sets up the tenant as it is without one."""
     parser = argparse.ArgumentParser(
         prog="python -m local_tenant init",
         description="Print a file for --config, with the IDs and secrets that the tenant has without one.",
     )
     add_kind(parser)
-    kind = parser.parse_args(arguments).kind or DEFAULT_KIND
+    kind = parser.parse_args(arguments).kind or kind or DEFAULT_KIND
     tenant_id = lasting_tenant_id(kind)
     configuration = default_configuration(kind, [DEFAULT_REDIRECT_URI], tenant_id=tenant_id)
     print(example(configuration, Kept(home(), tenant_id)), end="")

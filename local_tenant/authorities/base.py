@@ -96,13 +96,14 @@ class Authority(ABC):
     # --- What a tenant has that is not set up otherwise
 
     @classmethod
+    @abstractmethod
     def default_user_flows(cls) -> list[UserFlow]:
-        raise NotImplementedError
+        """The user flows of a tenant where nobody has set up others."""
 
     @classmethod
+    @abstractmethod
     def api_uri(cls, domain: str, name: str, client_id: str) -> str:
         """The URI that scopes of this web API begin with."""
-        raise NotImplementedError
 
     @classmethod
     def more_accounts(cls) -> list[Account]:

@@ -333,9 +333,8 @@ def _language() -> str:
     `mkt` is Microsoft's own parameter for it. English if the page does not speak it.
     """
     address = current_exchange().named_address
-    asked = (
-        request.args.get("ui_locales") or request.args.get("mkt") or (address and address.user_flow.language)
-    )
+    by_user_flow = address.user_flow.language if address else ""
+    asked = request.args.get("ui_locales") or request.args.get("mkt") or by_user_flow
     preferred = asked.split() if asked else [tag for tag, quality in request.accept_languages if quality]
     tags = [tag.partition("-")[0].lower() for tag in preferred]
     return next((tag for tag in tags if tag in LANGUAGES), "en")
