@@ -136,11 +136,7 @@ class LocalTenant:
         for offset, (wsgi_app, context) in enumerate(apps):
             port = self._port and self._port + offset
             servers.append(WebServer(port, wsgi_app, context, self.listen))
-        addresses = [f"{LOOPBACK}:{server.port}" for server in servers]
-        if self._https:
-            origins.set(f"https://{addresses[0]}", f"https://{addresses[0]}", f"https://{addresses[1]}")
-        else:
-            origins.set(f"http://{addresses[0]}", f"https://{addresses[1]}", f"http://{addresses[2]}")
+        origins.set([server.origin for server in servers])
         for server in servers:
             server.serve_in_background()
 

@@ -136,8 +136,8 @@ def explanation(files: CaFiles) -> str:
 The local tenant's certificate authority
   alone                 {certificate}
   with the public CAs   {bundle}
-It stays the same from start to start. Certificates that it signs are good for this machine's loopback addresses,
-for {", ".join(PERMITTED_DOMAINS)}, and for names below these.
+It stays the same from start to start. Certificates that it signs are good for the loopback addresses, for
+{", ".join(PERMITTED_DOMAINS)}, and for names below these.
 
 A command that the tenant runs (python -m local_tenant COMMAND) has these variables already. Others need them:
   Python (requests, MSAL)       REQUESTS_CA_BUNDLE={bundle}
@@ -147,7 +147,7 @@ A command that the tenant runs (python -m local_tenant COMMAND) has these variab
   OpenSSL, Ruby, PHP            SSL_CERT_FILE={bundle}
   .NET and Go on Linux          SSL_CERT_FILE={bundle}
   .NET and Go elsewhere         none: they use the system's store, see below
-  Java                          JAVA_TOOL_OPTIONS="{java_options(store)}"
+  Java                          JAVA_TOOL_OPTIONS='{java_options(store)}'
 
 {for_the_system(certificate)}
 python -m local_tenant trust --install does this for you, and --remove undoes it:
