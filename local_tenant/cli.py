@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             https=options.https,
             home=home(),
             listen=options.listen,
+            control=options.control,
             config=options.config,
             database=options.database,
         )
@@ -128,6 +129,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", help="set the tenant up by a TOML file (see init)")
     parser.add_argument("--database", metavar="FILE", help="keep accounts in an SQLite file")
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
+    parser.add_argument(
+        "--control", action="store_true", help="turn on the control API, for programs on this machine"
+    )
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
@@ -217,6 +221,7 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
   Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. {who_can_use(tenant)}
 
+    Values    {tenant.url}
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}

@@ -61,7 +61,8 @@ class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
-    app's, for front-channel sign-out, which B2C does not have. `config` is a file that sets up the tenant.
+    app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
+    tests need. The command line leaves it off. `config` is a file that sets up the tenant.
     With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and OSError.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
@@ -86,6 +87,7 @@ class LocalTenant:
         kind: str = "",
         logout_url: str = "",
         *,
+        control: bool = True,
         https: bool = False,
         home: Path | None = None,
         listen: str = LOOPBACK,
@@ -103,7 +105,7 @@ class LocalTenant:
         kept = Kept(home, configuration.tenant_id)
         self.kind, self.listen = configuration.kind, listen
         self._port, self._https, self._home, self._database = port, https, home, database
-        self._announce = announce
+        self._announce, self._with_control = announce, control
         self._tenant = TenantState(configuration, kept, announce)
         self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
         self._secret_key = kept.secret_key()
@@ -126,7 +128,8 @@ class LocalTenant:
         if self._https:
             origins.https = True
             origins.hosts += (CONTAINER_HOST, *authority.host_names)
-        app, api = create_app(self._tenant), create_api(self._tenant)
+        app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
+        api = create_api(self._tenant)
         apps = [(app, tls), (api, tls)] if self._https else [(app, None), (app, tls), (api, None)]
         servers = list[WebServer]()
         stack.callback(_stop_all, servers)
@@ -144,8 +147,8 @@ class LocalTenant:
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
             authority = temporary_authority()
-        files = write_ca_files(folder, authority)
-        self.ca_bundle, self.ca_certificate = str(files.bundle), str(files.certificate)
+        self._ca_files = write_ca_files(folder, authority)
+        self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
         return authority
 
     def stop(self) -> None:
@@ -172,6 +175,12 @@ class LocalTenant:
     def tenant_id(self) -> str:
         """The tenant's ID, a GUID."""
         return self._tenant.authority.guid
+
+    @property
+    def authority_url(self) -> str:
+        """The authority where users sign in, as clients are given it. With B2C, it names the user flow."""
+        authority = self._tenant.authority
+        return authority.authority_url(authority.sign_in_address)
 
     @property
     def api_url(self) -> str:
@@ -202,6 +211,8 @@ class LocalTenant:
         return {
             **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
+            "LOCAL_TENANT_URL": self.url,
+            "LOCAL_TENANT_AUTHORITY": self.authority_url,
             "REDIRECT_URI": next(iter(self._tenant.app.redirect_uris), ""),
             # Where pages are served over http, the app accepts that at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,

@@ -54,6 +54,7 @@ class AzureADB2C(Authority):
         "token id_token",
     )
     resets_password = "app"
+    has_user_flows = True
     refuses_request_without_pkce = True
     has_direct_grants = True
 
@@ -87,6 +88,9 @@ class AzureADB2C(Authority):
         if not user_flow or segment.lower() not in (self.domain, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+
+    def addresses(self) -> list[Address]:
+        return [UserFlowAddress(flow, self.domain, tfp=False, in_query=False) for flow in self.user_flows]
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":

@@ -9,13 +9,15 @@ from ..model.accounts import Account
 from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
 from ..model.origins import Origins
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 from .refusals import ErrorRow, Reason, Refused, ServiceError
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
 TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
+
+SIGN_IN_KINDS: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Authority(ABC):
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
+    has_user_flows = False  # by name, each with an authority of its own
     DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
     has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"
 
@@ -114,6 +117,20 @@ class Authority(ABC):
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such authority."""
+
+    @abstractmethod
+    def addresses(self) -> list[Address]:
+        """The addresses that apps use, as people write them."""
+
+    @property
+    def sign_in_address(self) -> Address:
+        """The address of the first user flow where people sign in, or else of the first user flow."""
+        addresses = self.addresses()
+        return next((each for each in addresses if each.user_flow.kind in SIGN_IN_KINDS), addresses[0])
+
+    def authority_url(self, address: Address) -> str:
+        """The authority as clients are given it."""
+        return address.url(self.origins.back_channel, "").rstrip("/")
 
     @abstractmethod
     def metadata(self, address: Address) -> dict[str, object]:

@@ -54,6 +54,9 @@ class EntraIDManyTenants(EntraID):
     Each account signs in to its home tenant, whichever that is.
     """
 
+    def _segments(self) -> tuple[str, ...]:
+        return (*MANY_TENANTS, self.guid)
+
     @classmethod
     def more_accounts(cls) -> list[Account]:
         return [

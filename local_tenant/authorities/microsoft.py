@@ -92,6 +92,13 @@ class Microsoft(Authority):
         segment = segment.lower()
         return Address(self.user_flows[0], segment) if self._is_known(segment) else None
 
+    def addresses(self) -> list[Address]:
+        return [Address(self.user_flows[0], segment) for segment in self._segments()]
+
+    def _segments(self) -> tuple[str, ...]:
+        """The first segments of the paths of its addresses."""
+        return (self.guid,)
+
     def _is_known(self, segment: str) -> bool:
         return segment in (self.guid, self.domain)
 

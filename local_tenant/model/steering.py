@@ -65,8 +65,12 @@ class Options:
 
 
 class RequestEntry(TypedDict):
-    """One request of the record."""
+    """One request of the record, and what was wrong with it. `time` is in epoch seconds.
 
+    `error` is the error of OAuth or of the API, `error_code` the service's own, such as AADB2C90006.
+    """
+
+    time: float
     endpoint: str
     user_flow: str | None
     method: str
@@ -75,6 +79,10 @@ class RequestEntry(TypedDict):
     form: dict[str, list[str]]
     headers: dict[str, str]
     status: int | None
+    error: str | None
+    error_code: str | None
+    error_description: str | None
+    advice: str | None
 
 
 class Record:

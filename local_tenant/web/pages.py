@@ -1,4 +1,4 @@
-"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox, home."""
+"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox."""
 
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from .authorize import begin_journey, check_redirect_uri, find_app
 from .endpoints import error_page
 from .exchange import current_exchange
 from .journey import Journey
+from .same_origin import is_from_own_page
 from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
@@ -51,10 +52,6 @@ LANGUAGES = {
 }
 
 
-def home() -> ResponseReturnValue:
-    return render_template("home.html", tenant=current_exchange().tenant)
-
-
 def mailbox() -> ResponseReturnValue:
     messages = current_exchange().tenant.mailbox.messages
     return render_template("mailbox.html", messages=messages[::-1])
@@ -68,7 +65,7 @@ def authorize() -> ResponseReturnValue:
     """Lead the person through the user flow, page by page, and back to the app."""
     exchange = current_exchange()
     tenant = exchange.tenant
-    if request.method == "POST" and not _is_from_own_page():
+    if request.method == "POST" and not is_from_own_page():
         return error_page(tenant, "The form was sent from another site.", 403)
     app = find_app(tenant)
     redirect_uri = check_redirect_uri(tenant, app)
@@ -90,11 +87,6 @@ def authorize() -> ResponseReturnValue:
     if journey.new_session_id:
         remember_session(tenant, exchange.user_flow, app.client_id, response, journey.new_session_id)
     return response
-
-
-def _is_from_own_page() -> bool:
-    own_origin = request.host_url.rstrip("/")
-    return request.headers.get("Origin", own_origin) == own_origin
 
 
 # --- user flows
@@ -327,6 +319,8 @@ def _this_page(**changes: str) -> str:
 
 
 def _page(template: str, error: FormError | None, **values: object) -> ResponseReturnValue:
+    if error:
+        current_exchange().note_error(str(error))
     language = _language()
     texts = LANGUAGES[language] if template == "sign_in.html" else LANGUAGES["en"]
     lang = language if template == "sign_in.html" else "en"

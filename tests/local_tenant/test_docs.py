@@ -1,0 +1,48 @@
+"""The pages about the local tenant name what there is."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from local_tenant.authorities import KINDS
+from local_tenant.cli import parse
+from local_tenant.model.steering import LEGS, Options
+from local_tenant.web import control
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "local_tenant"
+
+
+def text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def test_the_page_about_the_control_api_names_each_address() -> None:
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(control.blueprint)
+    names = {"<email>": "EMAIL", "<client_id>": "CLIENT_ID", "<name>": "NAME"}
+    addresses = {rule.rule for rule in app.url_map.iter_rules()}
+    for variable, name in names.items():
+        addresses = {address.replace(variable, name) for address in addresses}
+
+    assert {address for address in addresses if f"{address}`" not in text("docs/control.md")} == set()
+
+
+@pytest.mark.parametrize("names", [[option.name for option in dataclasses.fields(Options)], LEGS])
+def test_the_page_about_the_control_api_names_each_option_and_leg(names: list[str]) -> None:
+    assert {name for name in names if f"`{name}`" not in text("docs/control.md")} == set()
+
+
+def test_the_readme_names_each_option_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    options = {
+        word.strip("[],") for word in capsys.readouterr().out.split() if word.strip("[],").startswith("--")
+    }
+
+    assert {name for name in options - {"--help"} if f"`{name}" not in text("README.md")} == set()
+
+
+def test_the_page_about_kinds_names_each() -> None:
+    assert {kind for kind in KINDS if f"`{kind}`" not in text("docs/kinds.md")} == set()
