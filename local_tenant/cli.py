@@ -24,7 +24,7 @@ from .configuration import (
     example,
     lasting_tenant_id,
 )
-from .home import home
+from .home import HomeUnusable, home
 from .kept import Kept
 from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
-    except (ConfigurationError, DatabaseUnusable) as error:
+    except (ConfigurationError, DatabaseUnusable, HomeUnusable) as error:
         say(str(error))
         return 2
 
@@ -226,6 +226,15 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+{trust_hint(tenant)}"""
+
+
+def trust_hint(tenant: LocalTenant) -> str:
+    if not tenant.https:
+        return ""
+    return f"""    CA        {tenant.ca_certificate}
+
+  Browsers warn of the certificate until you trust this CA: python -m local_tenant trust
 """
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
@@ -67,8 +68,8 @@ class LocalTenant:
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
-    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is the IP address to
-    listen on. Any other than 127.0.0.1 needs `https`, or entering raises ValueError.
+    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is an IP address
+    to listen on besides 127.0.0.1. It needs `https`, or else ValueError is raised.
 
     `home` is a state folder. With one, the certificate authority, IDs, secrets and signing keys stay the same
     from start to start. Without one, they are new, except for what `config` says. `ca_bundle` and
@@ -103,8 +104,8 @@ class LocalTenant:
             tenant_id = lasting_tenant_id(kind) if home else ""
             configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
         kept = Kept(home, configuration.tenant_id)
-        self.kind, self.listen = configuration.kind, listen
-        self._port, self._https, self._home, self._database = port, https, home, database
+        self.kind, self.https, self.listen = configuration.kind, https, listen
+        self._port, self._home, self._database = port, home, database
         self._announce, self._with_control = announce, control
         self._tenant = TenantState(configuration, kept, announce)
         self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
@@ -125,18 +126,23 @@ class LocalTenant:
         stack.callback(self._tenant.close)
         self._tenant.open_accounts(self._database)
         tls = self._certificate_authority(stack).server_context(authority.host_names)
-        if self._https:
+        if self.https:
             origins.https = True
             origins.hosts += (CONTAINER_HOST, *authority.host_names)
         app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
         api = create_api(self._tenant)
-        apps = [(app, tls), (api, tls)] if self._https else [(app, None), (app, tls), (api, None)]
+        apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]
         servers = list[WebServer]()
         stack.callback(_stop_all, servers)
+        on_loopback = []
         for offset, (wsgi_app, context) in enumerate(apps):
             port = self._port and self._port + offset
-            servers.append(WebServer(port, wsgi_app, context, self.listen))
-        origins.set([server.origin for server in servers])
+            first, *more = _addresses(self.listen)
+            servers.append(WebServer(port, wsgi_app, context, first))
+            on_loopback.append(servers[-1])
+            for address in more:
+                servers.append(WebServer(on_loopback[-1].port, wsgi_app, context, address))
+        origins.set([server.origin for server in on_loopback])
         for server in servers:
             server.serve_in_background()
 
@@ -215,12 +221,19 @@ class LocalTenant:
             "LOCAL_TENANT_AUTHORITY": self.authority_url,
             "REDIRECT_URI": next(iter(self._tenant.app.redirect_uris), ""),
             # Where pages are served over http, the app accepts that at this origin only.
-            "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,
+            "INSECURE_SIGN_IN_ORIGIN": "" if self.https else self.url,
             "SECRET_KEY": self._secret_key,
             **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
             **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
             **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
         }
+
+
+def _addresses(listen: str) -> list[str]:
+    """The addresses to listen on. This machine itself can always reach the tenant at 127.0.0.1."""
+    if listen == LOOPBACK or ip_address(listen).is_unspecified:
+        return [listen]
+    return [LOOPBACK, listen]
 
 
 def _stop_all(servers: Sequence[WebServer]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .home import home
+from .home import HomeUnusable, home
 from .tls import (
     CA_NAME,
     PERMITTED_DOMAINS,
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         folder = home()
-        files = write_ca_files(folder, lasting_authority(folder, announce=print))
-    except OSError as error:
-        print(f"The state folder cannot be used: {error}. To use another one, set LOCAL_TENANT_HOME.")
+    except HomeUnusable as error:
+        print(error)
         return 2
+    files = write_ca_files(folder, lasting_authority(folder, announce=print))
     if not options.install and not options.remove:
         print(explanation(files))
         return 0
