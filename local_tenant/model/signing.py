@@ -150,7 +150,7 @@ class KeyRing:
 def forge(
     claims: Mapping[str, Any], keys: KeyRing, good: SigningKey, fault: Fault, client_secret: str
 ) -> str:
-    """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`.
+    """A JWT that is wrong in the ways that `fault` asks for. docs/control.md lists them under `id_token`.
 
     `good` is the key that signs this token when the fault says nothing about keys.
     """

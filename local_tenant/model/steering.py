@@ -12,7 +12,7 @@ LEGS = ("id_token", "authorize", "token", "discovery", "keys", "api", "logout")
 HOLD_SECONDS = 30
 KEPT_REQUESTS = 20_000
 
-# A fault as the control API takes it. README.md lists the members of each leg.
+# A fault as the control API takes it. docs/control.md lists the members of each leg.
 Fault = dict[str, Any]
 
 

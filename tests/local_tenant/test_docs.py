@@ -1,6 +1,7 @@
 """The pages about the local tenant name what there is."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,22 @@ def test_the_readme_names_each_option_of_the_command_line(capsys: pytest.Capture
 
 def test_the_page_about_kinds_names_each() -> None:
     assert {kind for kind in KINDS if f"`{kind}`" not in text("docs/kinds.md")} == set()
+
+
+def test_each_link_between_the_pages_leads_somewhere() -> None:
+    pages = [FOLDER / "README.md", *sorted((FOLDER / "docs").glob("*.md"))]
+    broken = []
+    for page in pages:
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            if "://" not in link and not (target.is_file() and anchor in {"", *anchors(target)}):
+                broken.append(f"{page.name}: {link}")
+
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
