@@ -35,6 +35,7 @@ class TenantState:
         self.keys = KeyRing(self.clock, kept.signing_key if kept.lasts else None)
         self.accounts = Accounts()
         self._configured_accounts = configuration.accounts
+        self._configured_passwords = {account.email: account.password for account in configuration.accounts}
         self._database: AccountDatabase | None = None
         self.mailbox, self.email_proofs = Mailbox(self.clock, announce), EmailProofs()
         self.sessions = Sessions(self.clock, self.accounts)
@@ -61,6 +62,11 @@ class TenantState:
         """The accounts that were there from the start, as they are now."""
         found = [self.accounts.find(account.email) for account in self._configured_accounts]
         return [account for account in found if account]
+
+    def configured_password(self, account: Account) -> str:
+        """The password that the account was set up with. "" if its owner chose another one."""
+        password = self._configured_passwords.get(account.email, "")
+        return password if password == account.password else ""
 
     def close(self) -> None:
         """Give up what others can use once the servers have stopped."""

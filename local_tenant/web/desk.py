@@ -148,7 +148,7 @@ def _page(**form: str) -> str:
 
 def read(tenant: TenantState) -> Desk:
     """What the root page shows of this tenant now."""
-    accounts, ca_files = list(tenant.accounts), cast(CaFiles, current_app.config["CA_FILES"])
+    accounts, ca_files = _accounts(tenant), cast(CaFiles, current_app.config["CA_FILES"])
     newest = islice(reversed(tenant.record.entries()), SHOWN_REQUESTS)
     return Desk(
         authorities=[_authority(tenant, address) for address in tenant.authority.addresses()],
@@ -161,6 +161,12 @@ def read(tenant: TenantState) -> Desk:
         ca_files=ca_files,
         has_control="control" in current_app.blueprints,
     )
+
+
+def _accounts(tenant: TenantState) -> list[Account]:
+    """The accounts of the set-up, and then the others, newest first."""
+    first = tenant.example_accounts
+    return first + [account for account in reversed(list(tenant.accounts)) if account not in first]
 
 
 def _authority(tenant: TenantState, address: Address) -> AuthorityEntry:

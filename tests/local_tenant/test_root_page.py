@@ -136,3 +136,10 @@ def test_the_control_api_is_off_unless_asked_for() -> None:
     for answer in answers:
         assert answer.status_code == 404
         assert answer.text.startswith("The control API is off. Start the tenant with --control")
+
+
+def test_a_password_that_somebody_chose_is_not_shown(visitor: Visitor, account: dict[str, str]) -> None:
+    page = root_page(visitor)
+
+    assert account["email"] in page
+    assert account["password"] not in page
