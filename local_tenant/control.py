@@ -112,8 +112,10 @@ class Control:
 
     # --- The app registration
 
-    def add_redirect_uri(self, redirect_uri: str) -> None:
-        self.call("POST", "redirect-uris", {"redirect_uri": redirect_uri})
+    def add_redirect_uri(self, redirect_uri: str, client_id: str = "") -> None:
+        """Register a redirect URI with an app. Without `client_id`, with the web app."""
+        app = {"client_id": client_id} if client_id else {}
+        self.call("POST", "redirect-uris", {"redirect_uri": redirect_uri, **app})
 
     def set_logout_url(self, logout_url: str) -> None:
         """Register the app's address for front-channel sign-out."""

@@ -67,6 +67,7 @@ class Authority(ABC):
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
+    has_consent = False  # users consent to scopes that no administrator has granted
     has_user_flows = False  # by name, each with an authority of its own
     DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
     has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"

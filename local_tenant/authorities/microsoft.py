@@ -57,6 +57,7 @@ class Microsoft(Authority):
     HASHES_ACCESS_TOKENS = False
     has_account_picker = True
     has_graph = True
+    has_consent = True
 
     def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
         super().__init__(configuration, options, clock)

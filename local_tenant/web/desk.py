@@ -58,11 +58,21 @@ class AuthorityEntry:
 
 
 @dataclass(frozen=True)
+class ScopeEntry:
+    """A scope by its full name. `note` says who has it, unless all apps do."""
+
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
 class ApiEntry:
     """A web API. `address` is "" where the tenant serves none."""
 
-    api: WebApi
+    uri: str
+    audience: str
     address: str
+    scopes: list[ScopeEntry]
 
 
 @dataclass(frozen=True)
@@ -183,9 +193,26 @@ def _apis(tenant: TenantState) -> list[ApiEntry]:
     authority = tenant.authority
     paths = {authority.tasks_api.uri: "/tasks", GRAPH_URI: "/v1.0/me"}
     return [
-        ApiEntry(api, f"{authority.origins.api}{paths[api.uri]}" if api.uri in paths else "")
+        ApiEntry(
+            api.uri,
+            api.client_id,
+            f"{authority.origins.api}{paths[api.uri]}" if api.uri in paths else "",
+            [ScopeEntry(f"{api.uri}/{name}", _note(tenant, api, name)) for name in sorted(api.scopes)],
+        )
         for api in authority.apis
     ]
+
+
+def _note(tenant: TenantState, api: WebApi, scope: str) -> str:
+    """Who has the scope. "" for all apps."""
+    apps = list(tenant.apps)
+    granted = [app.name for app in apps if app.has_permission(api, scope)]
+    if len(granted) == len(apps):
+        return ""
+    if granted:
+        return f"granted to {', '.join(granted)}"
+    asks_user = tenant.authority.has_consent and scope not in api.admin_only
+    return "asks the user for consent" if asks_user else "not granted to any app"
 
 
 def _line(tenant: TenantState, entry: RequestEntry) -> RequestLine:

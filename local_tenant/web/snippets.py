@@ -55,6 +55,7 @@ def snippets(tenant: TenantState, ca_files: CaFiles) -> list[Snippet]:
                 redirect_uri=apps[library.type].redirect_uris[0],
                 callback_path=urlsplit(apps[library.type].redirect_uris[0]).path or "/",
                 ca_files=ca_files,
+                **_api_values(tenant, apps[library.type]),
                 **values,
             ),
         )
@@ -66,7 +67,7 @@ def snippets(tenant: TenantState, ca_files: CaFiles) -> list[Snippet]:
 def _values(tenant: TenantState) -> dict[str, object]:
     """What the templates name, besides the app."""
     authority, origin = tenant.authority, tenant.authority.origins.back_channel
-    addresses, address, api = authority.addresses(), authority.sign_in_address, authority.tasks_api
+    addresses, address = authority.addresses(), authority.sign_in_address
     return {
         "authority_url": authority.authority_url(address),
         "origin": origin,
@@ -76,7 +77,22 @@ def _values(tenant: TenantState) -> dict[str, object]:
         "user_flows": {each.user_flow.kind: each.user_flow.name for each in addresses},
         "user_flow": address.user_flow.name,
         "metadata": authority.metadata(address),
-        "api_url": f"{authority.origins.api}/tasks",
+    }
+
+
+def _api_values(tenant: TenantState, app: AppRegistration) -> dict[str, str]:
+    """The first web API that the app has a scope of, or else the one that the tenant serves."""
+    authority = tenant.authority
+    tasks = authority.tasks_api
+    permitted = [
+        (api, scope)
+        for api in authority.apis
+        for scope in sorted(api.scopes)
+        if app.has_permission(api, scope)
+    ]
+    api, scope = next(iter(permitted), (tasks, min(tasks.scopes)))
+    return {
+        "api_url": f"{authority.origins.api}/tasks" if api is tasks else "http://localhost:8080",
         "audience": api.client_id,
-        "scope": f"{api.uri}/{min(api.granted or api.scopes)}",
+        "scope": f"{api.uri}/{scope}",
     }

@@ -9,9 +9,14 @@ from flask import Flask
 
 from local_tenant.authorities import KINDS
 from local_tenant.cli import parse
+from local_tenant.configuration import file
+from local_tenant.model.accounts import Account
+from local_tenant.model.registrations import AppRegistration, UserFlow
 from local_tenant.model.steering import LEGS, Options
 from local_tenant.web import control
 
+# Of the file that sets up a tenant. The page writes them in brackets.
+TABLES = {"tenant", "apps", "user_flows", "apis", "users", "options"}
 FOLDER = Path(__file__).resolve().parent.parent.parent / "local_tenant"
 
 
@@ -66,3 +71,18 @@ def anchors(page: Path) -> set[str]:
     """The anchors of the page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "table", [file.Document, file.TenantTable, file.ApiTable, AppRegistration, UserFlow, Account]
+)
+def test_the_page_about_the_set_up_names_each_member(table: type) -> None:
+    members = {member.name for member in dataclasses.fields(table)} - set(file.NOT_IN_FILE.get(table, ()))
+    assert {name for name in members if f"`{name}`" not in text("docs/configuration.md")} <= TABLES
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_the_examples_of_the_file_that_sets_it_up_are_right(page: str, tmp_path: Path) -> None:
+    examples = re.findall(r"```toml\n(.*?)```", text(page), re.DOTALL)
+    (tmp_path / "tenant.toml").write_text(*examples)
+    assert file.load(tmp_path / "tenant.toml").name == "contoso"
