@@ -9,5 +9,5 @@ def test_a_button_copies_its_value(someone: SitDown) -> None:
     person = someone(permissions=["clipboard-read", "clipboard-write"])
     person.go(person.tenant.url).page.get_by_role("button", name="Copy client secret of web-app").click()
 
-    expect(person.page.get_by_role("status")).to_have_text("Copied: client secret of web-app")
+    expect(person.page.get_by_role("status")).to_have_text("Client secret of web-app copied.")
     assert person.page.evaluate("navigator.clipboard.readText()") == person.tenant.settings["CLIENT_SECRET"]

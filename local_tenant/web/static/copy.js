@@ -10,9 +10,10 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
   const value = button.closest(".copyable").querySelector("[data-copy]");
+  const name = value.dataset.copy.charAt(0).toUpperCase() + value.dataset.copy.slice(1);
   try {
     await navigator.clipboard.writeText(value.textContent);
-    status.textContent = `Copied: ${value.dataset.copy}`;
+    status.textContent = `${name} copied.`;
     button.textContent = "Copied";
   } catch { // the browser does not allow it
     status.textContent = "The browser does not allow copying.";
