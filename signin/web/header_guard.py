@@ -44,7 +44,11 @@ class HeaderGuard:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> object:
         cookies = environ.pop("HTTP_COOKIE", "")
-        large = [name for name in environ if _is_header(name) and len(environ[name]) > LARGEST_HEADER]
+        large = [
+            name
+            for name, value in environ.items()
+            if isinstance(value, str) and len(value) > LARGEST_HEADER and _is_header(name)
+        ]
         for name in large:
             environ[HEADER_TOO_LARGE] = name
             del environ[name]
