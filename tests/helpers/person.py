@@ -29,6 +29,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--in-process-gpu",  # a process less
+    "--disable-gpu",
 ]
 PASSWORD = "Correct-horse-7"
 
