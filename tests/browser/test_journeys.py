@@ -66,12 +66,12 @@ def test_a_forgotten_password_is_reset_and_the_new_one_signs_in(person: Person, 
     assert person.heading == "Welcome, Grace Hopper"
 
 
-def test_a_person_signs_out_of_app_and_tenant(visitor: Person, email: str) -> None:
-    visitor.be_signed_in(email).go("/").click("Sign out")
-    assert visitor.notice == "You are signed out."
-    visitor.click("Sign in or sign up")
+def test_a_person_signs_out_of_app_and_tenant(person: Person, email: str) -> None:
+    person.be_signed_in(email).go("/").click("Sign out")
+    assert person.notice == "You are signed out."
+    person.click("Sign in or sign up")
 
-    expect(visitor.page.locator("#password")).to_be_visible()
+    expect(person.page.locator("#password")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/", "/token_details"])
