@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Callable, Container
+from itertools import islice
 from urllib.parse import SplitResult, urlsplit
 
 from signin.authorities import GUID, PERSONAL_TENANT
@@ -106,8 +107,8 @@ def secret_key(text: str) -> str:
     """A key with no blanks in it, because SECRET_KEY_FALLBACKS are separated by blanks."""
     if not re.fullmatch(r"\S{32,}", text) or PLACEHOLDER_KEY.search(text):
         raise ValueError
-    unforeseen = sum(not _is_foreseen(text, index) for index in range(len(text)))
-    if unforeseen < FEWEST_UNFORESEEN:
+    unforeseen = (index for index in range(len(text)) if not _is_foreseen(text, index))
+    if len(list(islice(unforeseen, FEWEST_UNFORESEEN))) < FEWEST_UNFORESEEN:
         raise ValueError
     return text
 

@@ -181,6 +181,7 @@ def test_few_requests_wait_for_the_tokens_of_one_session_and_they_share_a_failur
     with held(tenant, "token", status=500):
         crowd = Crowd([lambda: get(app, "/call_downstream_api", cookies)] * 16, REFRESHES_OF_ONE_SESSION)
         assert_told_at_once(crowd.answered(), 16 - REFRESHES_OF_ONE_SESSION)
+        wait_until(lambda: "crowd" in tenant.control("GET", "holds"), "the refresh reaches the tenant")
 
     assert crowd.all() == {503: 16}
     assert len(tenant.seen("token")) == 1
