@@ -12,10 +12,12 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import requests
 
 from local_tenant import LocalTenant
+from tests.helpers.connections import http_session
 
 SIGN_IN, EDIT, RESET = "B2C_1_signupsignin1", "B2C_1_profileediting1", "B2C_1_passwordreset1"
 DOMAIN = "localtenant.onmicrosoft.com"
 SECONDS = 10
+App = dict[str, Any]  # an app registration, as the control API shows it
 
 
 class Visitor:
@@ -23,9 +25,8 @@ class Visitor:
 
     def __init__(self, tenant: LocalTenant):
         self.tenant = tenant
-        self.http = requests.Session()
-        # REQUESTS_CA_BUNDLE of the environment would win over this tenant's own.
-        self.http.trust_env = False
+        # Not the environment's REQUESTS_CA_BUNDLE, which would win over this tenant's own.
+        self.http = http_session()
         self.http.verify = tenant.ca_bundle
 
     def close(self) -> None:
@@ -128,6 +129,11 @@ class Visitor:
         assert answer.ok, answer.text
         return answer.json()
 
+    def app(self, type: str) -> App:
+        """The first app registration of this type: web, spa or native."""
+        apps: list[App] = self.control("GET", "apps")
+        return next(app for app in apps if app["type"] == type)
+
     def set_fault(self, **legs: dict[str, Any]) -> None:
         self.control("PATCH", "faults", legs)
 
@@ -140,6 +146,16 @@ class Visitor:
     def mailed_code(self, email: str) -> str:
         codes: list[str] = [mail["code"] for mail in self.control("GET", "mail") if mail["to"] == email]
         return codes[-1]
+
+
+class EntraVisitor(Visitor):
+    """Visits a kind of Entra, whose tenant is the first segment of the path."""
+
+    def page_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.url}/{self.tenant.tenant_id}/{path}"
+
+    def back_channel_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.tls_url}/{self.tenant.tenant_id}/{path}"
 
 
 def found(pattern: str, page: requests.Response) -> str:
