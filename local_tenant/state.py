@@ -7,7 +7,7 @@ from .authorities import KINDS
 from .model.accounts import Account, Accounts
 from .model.grants import Sessions, Tickets
 from .model.mailbox import EmailProofs, Mailbox
-from .model.registrations import AppRegistration
+from .model.registrations import AppRegistration, default_apps
 from .model.signing import KeyRing
 from .model.steering import Clock, Faults, Options, Record
 
@@ -21,8 +21,8 @@ class TenantState:
     def __init__(self, kind: str, redirect_uris: Iterable[str], announce: Callable[[str], None]):
         self.clock, self.options = Clock(), Options()
         self.faults, self.record = Faults(), Record()
-        self.app = AppRegistration(self.options, list(redirect_uris))
-        self.authority = KINDS[kind](str(uuid.uuid4()), self.app, self.options, self.clock)
+        self.apps = default_apps(redirect_uris)
+        self.authority = KINDS[kind](str(uuid.uuid4()), self.apps, self.options, self.clock)
         self.keys = KeyRing(self.clock)
         self.accounts = Accounts()
         self.first_account = self.accounts.add(
@@ -35,6 +35,11 @@ class TenantState:
         self.codes = Tickets(self.clock, CODE_LENGTH)
         self.refresh_tokens = Tickets(self.clock, REFRESH_TOKEN_LENGTH)
         self.last_id_token: str | None = None
+
+    @property
+    def app(self) -> AppRegistration:
+        """The app whose settings are printed."""
+        return self.apps.first
 
     @property
     def cookie_name(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, json_segment
 from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
@@ -15,10 +15,6 @@ from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
 
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
-SIGN_UP_OR_SIGN_IN = UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in")
-EDIT_PROFILE = UserFlow("B2C_1_profileediting1", "edit_profile")
-RESET_PASSWORD = UserFlow("B2C_1_passwordreset1", "reset_password")
-USER_FLOWS = {flow.name.lower(): flow for flow in (SIGN_UP_OR_SIGN_IN, EDIT_PROFILE, RESET_PASSWORD)}
 
 RESPONSE_MODES = ["query", "fragment", "form_post"]
 RESPONSE_TYPES = [
@@ -65,8 +61,14 @@ class AzureADB2C(Authority):
     ERRORS = ERRORS
     resets_password = "app"
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        super().__init__(guid, app, options, clock)
+    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
+        super().__init__(guid, apps, options, clock)
+        self.user_flows = [
+            UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in"),
+            UserFlow("B2C_1_profileediting1", "edit_profile"),
+            UserFlow("B2C_1_passwordreset1", "reset_password"),
+            UserFlow("B2C_1_ROPC_Auth", "ropc"),
+        ]
         self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
         self.apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
 
@@ -76,7 +78,8 @@ class AzureADB2C(Authority):
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such tenant or user flow."""
-        user_flow = USER_FLOWS.get((policy or query.get("p", "")).lower())
+        name = (policy or query.get("p", "")).lower()
+        user_flow = next((flow for flow in self.user_flows if flow.name.lower() == name), None)
         if not user_flow or segment.lower() not in (DOMAIN, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
@@ -87,7 +90,7 @@ class AzureADB2C(Authority):
         return f"{self.origins.back_channel}/{self.guid}/v2.0/"
 
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
-        return claims.get("iss") in [self.issuer(user_flow) for user_flow in USER_FLOWS.values()]
+        return claims.get("iss") in [self.issuer(user_flow) for user_flow in self.user_flows]
 
     def metadata(self, address: Address) -> dict[str, object]:
         """The discovery document. As in B2C, it announces more than there is (see README.md)."""
@@ -119,24 +122,28 @@ class AzureADB2C(Authority):
             "B2C_TENANT_ID": self.guid,
             "CLIENT_ID": self.app.client_id,
             "CLIENT_SECRET": self.app.client_secret,
-            "SIGNUPSIGNIN_USER_FLOW": SIGN_UP_OR_SIGN_IN.name,
-            "EDITPROFILE_USER_FLOW": EDIT_PROFILE.name,
-            "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
+            "SIGNUPSIGNIN_USER_FLOW": self._first("sign_up_or_sign_in"),
+            "EDITPROFILE_USER_FLOW": self._first("edit_profile"),
+            "RESETPASSWORD_USER_FLOW": self._first("reset_password"),
             "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
             "ENDPOINT": f"{self.origins.api}/tasks",
             "SCOPE": f"{self.tasks_api.uri}/tasks.read",
             "WRITE_SCOPE": f"{self.tasks_api.uri}/tasks.write",
         }
 
+    def _first(self, kind: UserFlowKind) -> str:
+        """The name of the first user flow of this kind, "" if there is none."""
+        return next((flow.name for flow in self.user_flows if flow.kind == kind), "")
+
     # --- scopes: those of one web API at most, and only what the app was granted
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """The granted scopes among those asked for, in their order. Raises Refused."""
         wanted = tuple(dict.fromkeys(scope.split()))
         of_apis = [name for name in wanted if name not in OIDC_SCOPES]
-        if len({self._api_with(name) for name in of_apis}) > 1:
+        if len({self._api_with(name, client_id) for name in of_apis}) > 1:
             raise Refused(Reason.SCOPES_OF_TWO_APIS, scope=scope)
-        granted = [name for name in of_apis if self._is_granted(name)]
+        granted = [name for name in of_apis if self._is_granted(name, client_id)]
         if of_apis and not granted:
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
@@ -145,28 +152,28 @@ class AzureADB2C(Authority):
         return grant.scopes  # B2C does not look at the `scope` of a token request with a code
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        wanted = self.authorized_scopes(scope)
+        wanted = self.authorized_scopes(scope, grant.client_id)
         for name in wanted:
             if name not in grant.scopes:
                 raise Refused(Reason.SCOPE_UNKNOWN, scope=name)
         return wanted or grant.scopes
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""
         of_apis = [name for name in scopes if name not in OIDC_SCOPES]
-        return self._api_with(of_apis[0]) if of_apis else None
+        return self._api_with(of_apis[0], client_id) if of_apis else None
 
-    def _api_with(self, scope: str) -> str:
+    def _api_with(self, scope: str, client_id: str) -> str:
         """The client ID of the API with this scope. The app's own client ID as a scope means the app."""
-        if scope == self.app.client_id:
+        if scope == client_id:
             return scope
         for api in self.apis:
             if api.has_scope(scope):
                 return api.client_id
         raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
-    def _is_granted(self, scope: str) -> bool:
-        return scope == self.app.client_id or any(api.grants_scope(scope) for api in self.apis)
+    def _is_granted(self, scope: str, client_id: str) -> bool:
+        return scope == client_id or any(api.grants_scope(scope) for api in self.apis)
 
     # --- claims
 
@@ -229,7 +236,7 @@ class AzureADB2C(Authority):
         if "access_token" in tokens:
             response["expires_in"] = options.access_token_lifetime
             response["expires_on"] = now + options.access_token_lifetime
-            response["resource"] = self.audience(scopes)
+            response["resource"] = self.audience(scopes, grant.client_id)
         if client_info:
             response["client_info"] = self.client_info(grant)
             response["scope"] = " ".join(name for name in scopes if name not in OIDC_SCOPES)

@@ -176,6 +176,11 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "invalid_request",
         "The specified token exchange is only supported over HTTP POST",
     ),
+    Reason.GRANT_OF_OTHER_APP: (
+        "AADB2C90279",
+        "invalid_grant",
+        "The provided client id does not match the client id that issued the grant.",
+    ),
     Reason.HINT_MISSING: (
         "AADB2C90272",
         "invalid_request",

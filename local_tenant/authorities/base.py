@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 
@@ -50,6 +50,7 @@ class Reason(Enum):
     SECRET_MISSING = auto()
     SECRET_WRONG = auto()
     GRANT_UNREADABLE = auto()
+    GRANT_OF_OTHER_APP = auto()
     GRANT_OF_OTHER_FLOW = auto()
     CODE_EXPIRED = auto()
     CODE_USED = auto()
@@ -128,9 +129,15 @@ class Authority:
     has_graph = False
     tasks_api: WebApi
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        self.guid, self.origins, self.app, self.apis = guid, Origins(), app, tuple[WebApi, ...]()
+    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
+        self.guid, self.origins, self.apps, self.apis = guid, Origins(), apps, tuple[WebApi, ...]()
+        self.user_flows = list[UserFlow]()
         self._options, self._clock = options, clock
+
+    @property
+    def app(self) -> AppRegistration:
+        """The app that `settings` are for."""
+        return self.apps.first
 
     def more_accounts(self) -> list[Account]:
         """Accounts that are there from the start, besides the first one."""
@@ -166,7 +173,7 @@ class Authority:
 
     # --- Requests
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         """Raise Refused if the app cannot be used at this address."""
 
     def check_prompts(self, prompt: str) -> list[str]:
@@ -176,11 +183,11 @@ class Authority:
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompts
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
-        """What an authorization request with this `scope` is about. Raises Refused."""
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
+        """What this app's authorization request with this `scope` is about. Raises Refused."""
         raise NotImplementedError
 
-    def check_account(self, account: Account, address: Address) -> None:
+    def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
     def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
@@ -202,7 +209,7 @@ class Authority:
     def check_contexts(self, claims_request: str, grant: Grant) -> None:
         """Raise Refused with a claims challenge if the person has to do more for these tokens."""
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the access token is for. None for no access token."""
         raise NotImplementedError
 

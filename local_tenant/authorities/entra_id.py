@@ -5,7 +5,6 @@ Source: Microsoft Learn, "Access tokens in the Microsoft identity platform", "Va
 
 from ..model.accounts import Account
 from ..model.grants import Grant
-from ..model.registrations import UserFlow
 from ..model.signing import KeyRing, SigningKey
 from .base import Address, Reason, Refused
 from .microsoft import PERSONAL_TENANT, Microsoft
@@ -20,7 +19,7 @@ class EntraID(Microsoft):
     """One tenant of an organization. The app is registered for its accounts only."""
 
     name = "Microsoft Entra ID"
-    USER_FLOW = UserFlow("sign-in", "sign_in")
+    USER_FLOW = ("sign-in", "sign_in")
     GRAPH_GRANTED = frozenset({"User.Read"})
     domain = "localtenant.example"
     may_sign_up = False
@@ -36,9 +35,9 @@ class EntraID(Microsoft):
             return self.issuer(PERSONAL_TENANT)
         return self.issuer(TEMPLATE if segment in MANY_TENANTS else self.guid)
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         if address.segment in MANY_TENANTS:
-            raise Refused(Reason.ONE_TENANT_APP, client_id=self.app.client_id)
+            raise Refused(Reason.ONE_TENANT_APP, client_id=client_id)
 
     def settings(self) -> dict[str, str]:
         return {
@@ -60,7 +59,7 @@ class EntraIDManyTenants(EntraID):
             Account("alan@outlook.example", PASSWORD, "Alan Personal", tenant=PERSONAL_TENANT),
         ]
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         """The app can be used at each address."""
 
     def _is_home(self, tenant: str, segment: str) -> bool:

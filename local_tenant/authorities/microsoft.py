@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
 from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
@@ -47,14 +47,15 @@ class Microsoft(Authority):
     ERRORS = ERRORS
     MORE_ERRORS = MORE_ERRORS
     SHOWN_ON_PAGE = SHOWN_ON_PAGE
-    USER_FLOW: ClassVar[UserFlow]
+    USER_FLOW: ClassVar[tuple[str, UserFlowKind]]  # name and kind of the only one
     GRAPH_GRANTED: ClassVar[frozenset[str]]
     domain: str
     has_account_picker = True
     has_graph = True
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        super().__init__(guid, app, options, clock)
+    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
+        super().__init__(guid, apps, options, clock)
+        self.user_flows = [UserFlow(*self.USER_FLOW)]
         self.graph = WebApi(
             GRAPH_URI,
             frozenset({"User.Read", "User.ReadWrite", "Directory.Read.All"}),
@@ -78,7 +79,7 @@ class Microsoft(Authority):
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         segment = segment.lower()
-        return Address(self.USER_FLOW, segment) if self._is_known(segment) else None
+        return Address(self.user_flows[0], segment) if self._is_known(segment) else None
 
     def _is_known(self, segment: str) -> bool:
         return segment in (self.guid, self.domain)
@@ -147,7 +148,7 @@ class Microsoft(Authority):
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
 
-    def check_account(self, account: Account, address: Address) -> None:
+    def check_account(self, account: Account, address: Address, client_id: str) -> None:
         if not self._is_home(self.tenant_of(account), address.segment):
             is_personal = self.tenant_of(account) == PERSONAL_TENANT
             raise Refused(
@@ -155,10 +156,10 @@ class Microsoft(Authority):
                 email=account.email,
                 idp="live.com" if is_personal else self.issuer(self.tenant_of(account)),
                 tenant=address.segment,
-                client_id=self.app.client_id,
+                client_id=client_id,
             )
         if not account.assigned:
-            raise Refused(Reason.NOT_ASSIGNED, client_id=self.app.client_id)
+            raise Refused(Reason.NOT_ASSIGNED, client_id=client_id)
 
     def _is_home(self, tenant: str, segment: str) -> bool:
         """Whether accounts of this tenant can sign in at this address."""
@@ -166,7 +167,7 @@ class Microsoft(Authority):
 
     # --- scopes: an authorization request may name several APIs, a token request one
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(scope.split()))
         for name in wanted:
             if name not in OIDC_SCOPES:
@@ -184,7 +185,9 @@ class Microsoft(Authority):
         return missing
 
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        return self._token_scopes(scope or " ".join(self._of_first_api(grant.scopes)), account)
+        return self._token_scopes(
+            scope or " ".join(self._of_first_api(grant.scopes)), grant.client_id, account
+        )
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         return self.redeemed_scopes(scope, grant, account)
@@ -194,9 +197,9 @@ class Microsoft(Authority):
         first = next((self._api_and_name(name)[0] for name in found if name not in OIDC_SCOPES), None)
         return [name for name in found if name in OIDC_SCOPES or self._api_and_name(name)[0] == first]
 
-    def _token_scopes(self, scope: str, account: Account) -> tuple[str, ...]:
+    def _token_scopes(self, scope: str, client_id: str, account: Account) -> tuple[str, ...]:
         """The scopes of a token: those asked for, and what else the person consented to at the same API."""
-        wanted = self.authorized_scopes(scope)
+        wanted = self.authorized_scopes(scope, client_id)
         of_api = [name for name in wanted if name not in OIDC_SCOPES]
         apis = {self._api_and_name(name)[0] for name in of_api}
         if len(apis) > 1:
@@ -208,13 +211,13 @@ class Microsoft(Authority):
         allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}")}
         asked = [self._api_and_name(name)[1] for name in of_api]
         if any(name not in (*allowed, DEFAULT_SCOPE) for name in asked) or not allowed:
-            raise Refused(Reason.CONSENT_NEEDED, client_id=self.app.client_id)
+            raise Refused(Reason.CONSENT_NEEDED, client_id=client_id)
         # Graph's scopes may be given without their URI. The answer writes them as the request did.
         prefix = "" if "/" not in of_api[0] else of_api[0].rpartition("/")[0] + "/"
         names = [name for name in asked if name != DEFAULT_SCOPE]
         return oidc + tuple(prefix + name for name in dict.fromkeys([*names, *sorted(allowed)]))
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. Without such scopes, Graph's."""
         of_apis = [name for name in scopes if name not in OIDC_SCOPES]
         return self._api_and_name(of_apis[0])[0].client_id if of_apis else GRAPH_CLIENT_ID

@@ -160,6 +160,11 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "invalid_grant",
         "Invalid request. Request is malformed or invalid.",
     ),
+    Reason.GRANT_OF_OTHER_APP: (
+        "AADSTS70000",
+        "invalid_grant",
+        "Provided grant is invalid or malformed.",
+    ),
     Reason.CODE_EXPIRED: (
         "AADSTS70008",
         "invalid_grant",

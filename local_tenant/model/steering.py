@@ -1,11 +1,10 @@
 """What tests can watch and change while the tenant runs: its clock, options, faults and requests."""
 
-import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypedDict
 
 # Where a fault can be injected.
@@ -45,7 +44,6 @@ class Options:
     login_hint: bool = True  # ID tokens of Entra ID have the optional claim login_hint
     token_challenge: bool = False  # the token endpoint wants a second factor (AADSTS50076) until it is shown
     api_challenge: bool = False  # web APIs do, by 401 insufficient_claims
-    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
 
     CHOICES: ClassVar[dict[str, tuple[object, ...]]] = {
         "issuer_form": ("default", "tfp"),

@@ -9,6 +9,7 @@ from ..authorities.b2c import RESPONSE_MODES, RESPONSE_TYPES
 from ..authorities.base import Address, Reason, Refused, ServiceError
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
+from ..model.registrations import AppRegistration
 from ..model.steering import Fault, changed
 from ..state import TenantState
 from .exchange import current_exchange
@@ -24,6 +25,7 @@ class Journey:
 
     tenant: TenantState
     address: Address
+    app: AppRegistration
     redirect_uri: str
     scopes: tuple[str, ...]
     prompts: list[str]
@@ -45,10 +47,10 @@ class Journey:
             raise Refused(Reason.SIGN_IN_NEEDED)
         tenant, session, args = self.tenant, self.session, request.args
         account = session.account
-        session.signed_in_to_app = True
+        session.client_ids.add(self.app.client_id)
         grant = Grant(
             user_flow=self.address.user_flow,
-            client_id=tenant.app.client_id,
+            client_id=self.app.client_id,
             redirect_uri=self.redirect_uri,
             scopes=self.scopes,
             nonce=args.get("nonce"),
@@ -67,24 +69,34 @@ class Journey:
         return _back_to_app(self.redirect_uri, parameters, tenant.faults.take("authorize"))
 
 
-def check_redirect_uri(tenant: TenantState) -> str:
-    """The redirect_uri that answers may go to. Raises Refused for a request that is not our app's."""
-    client_id, redirect_uri = request.args.get("client_id"), request.args.get("redirect_uri")
+def find_app(tenant: TenantState) -> AppRegistration:
+    """The app that sends the person here. Raises Refused."""
+    client_id = request.args.get("client_id")
     if not client_id:
         raise Refused(Reason.CLIENT_ID_MISSING)
-    if client_id != tenant.app.client_id:
+    app = tenant.apps.find(client_id)
+    if not app:
         raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
+    return app
+
+
+def check_redirect_uri(tenant: TenantState, app: AppRegistration) -> str:
+    """The redirect_uri that answers may go to. Raises Refused if there is none."""
+    redirect_uri = request.args.get("redirect_uri")
     if not redirect_uri:
         raise Refused(Reason.REDIRECT_URI_MISSING)
-    if redirect_uri in tenant.app.redirect_uris:
+    if app.accepts(redirect_uri):
         return redirect_uri
-    unregistered = Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=client_id)
-    if _is_shown_on_page(tenant, unregistered) or tenant.options.unregistered_redirect == "page":
+    unregistered = Refused(
+        Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=app.client_id
+    )
+    stays_on_page = _is_shown_on_page(tenant, unregistered) or tenant.options.unregistered_redirect == "page"
+    if stays_on_page or not app.redirect_uris:
         raise unregistered
-    return tenant.app.redirect_uris[0]
+    return app.redirect_uris[0]
 
 
-def begin_journey(tenant: TenantState, address: Address, redirect_uri: str) -> Journey:
+def begin_journey(tenant: TenantState, address: Address, app: AppRegistration, redirect_uri: str) -> Journey:
     """Check the rest of the authorization request. Raises Refused."""
     args = request.args
     if args["redirect_uri"] != redirect_uri:
@@ -94,7 +106,7 @@ def begin_journey(tenant: TenantState, address: Address, redirect_uri: str) -> J
             redirect_uri=args["redirect_uri"],
             client_id=args["client_id"],
         )
-    tenant.authority.check_app(address)
+    tenant.authority.check_app(address, app.client_id)
     if args.get("response_type") not in RESPONSE_TYPES:
         raise Refused(Reason.RESPONSE_TYPE_UNSUPPORTED, value=args.get("response_type", ""))
     if args["response_type"] != "code":
@@ -103,7 +115,7 @@ def begin_journey(tenant: TenantState, address: Address, redirect_uri: str) -> J
         raise Refused(Reason.RESPONSE_MODE_UNSUPPORTED, value=args["response_mode"])
     if not args.get("scope", "").strip():
         raise Refused(Reason.SCOPE_MISSING)
-    scopes = tenant.authority.authorized_scopes(args["scope"])
+    scopes = tenant.authority.authorized_scopes(args["scope"], app.client_id)
     prompts = tenant.authority.check_prompts(args.get("prompt", ""))
     challenge, method = args.get("code_challenge"), args.get("code_challenge_method")
     if (challenge or method) and not PKCE_VALUE.fullmatch(challenge or ""):
@@ -113,7 +125,7 @@ def begin_journey(tenant: TenantState, address: Address, redirect_uri: str) -> J
     session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
     if "none" in prompts and not session:
         raise Refused(Reason.SIGN_IN_NEEDED)
-    return Journey(tenant, address, redirect_uri, scopes, prompts, session)
+    return Journey(tenant, address, app, redirect_uri, scopes, prompts, session)
 
 
 def forced_error(tenant: TenantState, redirect_uri: str) -> ResponseReturnValue | None:

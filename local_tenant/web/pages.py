@@ -10,7 +10,7 @@ from ..authorities.base import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
 from ..model.mailbox import EmailProof
 from ..state import TenantState
-from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, forced_error
+from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
 from .endpoints import error_page
 from .exchange import current_exchange
 
@@ -73,17 +73,20 @@ def authorize() -> ResponseReturnValue:
     tenant = exchange.tenant
     if request.method == "POST" and not _is_from_own_page():
         return error_page(tenant, "The form was sent from another site.", 403)
-    redirect_uri = check_redirect_uri(tenant)
+    app = find_app(tenant)
+    redirect_uri = check_redirect_uri(tenant, app)
     if answer := forced_error(tenant, redirect_uri):
         return answer
     pages = {
         "sign_up_or_sign_in": sign_up_or_sign_in,
+        "sign_up": sign_up_only,
         "sign_in": sign_up_or_sign_in,
         "edit_profile": edit_profile,
         "reset_password": reset_password,
+        "ropc": no_pages,
     }
     try:
-        journey = begin_journey(tenant, exchange.address, redirect_uri)
+        journey = begin_journey(tenant, exchange.address, app, redirect_uri)
         response = make_response(pages[exchange.user_flow.kind](journey))
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
@@ -103,7 +106,8 @@ def _is_from_own_page() -> bool:
 def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
     step, authority = request.args.get("step"), journey.tenant.authority
     asks_for_sign_up = "create" in journey.prompts and not step
-    if authority.may_sign_up and (step == "createAccount" or asks_for_sign_up):
+    may_sign_up = authority.may_sign_up and journey.address.user_flow.kind == "sign_up_or_sign_in"
+    if may_sign_up and (step == "createAccount" or asks_for_sign_up):
         return sign_up(journey)
     if authority.resets_password == "page" and step == "forgotPassword":
         return reset_password(journey)
@@ -114,7 +118,18 @@ def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
         return pick_account(journey)
     if journey.session and "login" not in journey.prompts and request.method == "GET" and not step:
         return finish(journey)
-    return sign_in(journey, lambda: finish(journey), may_sign_up=authority.may_sign_up)
+    return sign_in(journey, lambda: finish(journey), may_sign_up=may_sign_up)
+
+
+def sign_up_only(journey: Journey) -> ResponseReturnValue:
+    if journey.session and "login" not in journey.prompts and request.method == "GET":
+        return finish(journey)
+    return sign_up(journey)
+
+
+def no_pages(journey: Journey) -> ResponseReturnValue:
+    """A user flow for resource owner password credentials has the token endpoint alone."""
+    raise Refused(Reason.RESPONSE_TYPE_UNSUPPORTED, value=request.args["response_type"])
 
 
 def finish(journey: Journey) -> ResponseReturnValue:
@@ -122,12 +137,12 @@ def finish(journey: Journey) -> ResponseReturnValue:
     if not journey.session:
         raise Refused(Reason.SIGN_IN_NEEDED)
     authority, account = journey.tenant.authority, journey.session.account
-    authority.check_account(account, journey.address)
+    authority.check_account(account, journey.address, journey.app.client_id)
     missing = authority.scopes_to_consent(account, journey.scopes)
     if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
     if "none" in journey.prompts:
-        raise Refused(Reason.CONSENT_NEEDED, client_id=journey.tenant.app.client_id)
+        raise Refused(Reason.CONSENT_NEEDED, client_id=journey.app.client_id)
     return render_template(
         "consent.html", account=account, scopes=missing or journey.scopes, action=_this_page(step="consent")
     )
@@ -138,7 +153,7 @@ def consent(journey: Journey) -> ResponseReturnValue:
     if not journey.session or "accept" not in request.form:
         return finish(journey)
     authority, account = journey.tenant.authority, journey.session.account
-    authority.check_account(account, journey.address)
+    authority.check_account(account, journey.address, journey.app.client_id)
     account.consents += authority.scopes_to_consent(account, journey.scopes)
     return journey.finish()
 

@@ -8,7 +8,6 @@ from joserfc.errors import JoseError
 
 from ..authorities.base import Reason, Refused
 from ..authorities.microsoft import Microsoft
-from ..model.grants import Session
 from ..model.steering import changed
 from ..state import TenantState
 from .exchange import current_exchange
@@ -48,12 +47,11 @@ def _check_id_token_hint(tenant: TenantState, return_address: str | None) -> Non
         audience = tenant.keys.verify(hint).get("aud")
     except (JoseError, ValueError) as error:
         raise Refused(Reason.HINT_INVALID) from error
-    if audience != tenant.app.client_id:
+    app = tenant.apps.find(str(audience))
+    if not app:
         raise Refused(Reason.HINT_INVALID)
-    if return_address and return_address not in tenant.app.redirect_uris:
-        raise Refused(
-            Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=tenant.app.client_id
-        )
+    if return_address and not app.accepts(return_address):
+        raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=app.client_id)
 
 
 def _is_web_address(text: str) -> bool:
@@ -73,7 +71,7 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
     The browser goes back only to a registered redirect URI.
     """
     address = request.values.get("post_logout_redirect_uri", "")
-    return_address = address if address in tenant.app.redirect_uris else None
+    return_address = address if any(app.accepts(address) for app in tenant.apps) else None
     session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
     if not session:
         return _back_to_app(return_address)
@@ -81,28 +79,27 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
     hint = request.values.get("logout_hint")
     if hint != authority.login_hint(claims) and "account" not in request.form:
         return render_template("pick_account.html", title="Sign out", session=session)
-    if tenant.app.logout_url and session.signed_in_to_app:
-        response = _tell_app(tenant, session, str(claims["tid"]), authority, return_address)
+    logout_urls = [app.logout_url for app in tenant.apps if app.client_id in session.client_ids]
+    if any(logout_urls):
+        parameters = urlencode({"sid": session.sid, "iss": authority.issuer(str(claims["tid"]))})
+        response = _tell_apps([url for url in logout_urls if url], parameters, return_address)
     else:
         response = _back_to_app(return_address)
     _end_session(tenant, response)
     return response
 
 
-def _tell_app(
-    tenant: TenantState, session: Session, tenant_id: str, authority: Microsoft, return_address: str | None
-) -> Response:
-    """A page with the app's logout URL in a frame (OpenID Connect Front-Channel Logout section 2)."""
-    parameters = urlencode({"sid": session.sid, "iss": authority.issuer(tenant_id)})
-    mark = "&" if "?" in tenant.app.logout_url else "?"
-    frame = f"{tenant.app.logout_url}{mark}{parameters}"
+def _tell_apps(logout_urls: list[str], parameters: str, return_address: str | None) -> Response:
+    """A page with the apps' logout URLs in frames (OpenID Connect Front-Channel Logout section 2)."""
+    frames = [f"{url}{'&' if '?' in url else '?'}{parameters}" for url in logout_urls]
     response = make_response(
-        render_template("signed_out.html", frame=frame, return_address=_with_state(return_address))
+        render_template("signed_out.html", frames=frames, return_address=_with_state(return_address))
     )
-    parts = urlsplit(tenant.app.logout_url)
+    parts = [urlsplit(url) for url in logout_urls]
+    origins = " ".join(sorted({f"{part.scheme}://{part.netloc}" for part in parts}))
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; frame-src {parts.scheme}://{parts.netloc}"
+        f"frame-ancestors 'none'; frame-src {origins}"
     )
     return response
 

@@ -12,16 +12,15 @@ from dataclasses import replace
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
 
 from ..authorities.base import Reason, Refused
 from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
-from ..model.registrations import UserFlow
-from ..model.signing import forge
-from ..model.steering import changed
+from ..model.registrations import AppRegistration, UserFlow
 from ..state import TenantState
+from .clients import authenticated_client, required
 from .exchange import current_exchange
+from .issue import issue_access_token, issue_id_token
 
 # RFC 7636, sections 4.1 and 4.2
 PKCE_VALUE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -45,20 +44,20 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
     if request.method != "POST":
         raise Refused(Reason.GET_REFUSED)
     form = request.form
-    grant_type = _required(form, "grant_type")
+    grant_type = required(form, "grant_type")
     if grant_type == "authorization_code":
-        code, redirect_uri = _required(form, "code"), _required(form, "redirect_uri")
-        _authenticate_client(tenant)
-        ticket = _usable(tenant, user_flow, tenant.codes.find(code))
+        code, redirect_uri = required(form, "code"), required(form, "redirect_uri")
+        app = authenticated_client(tenant)
+        ticket = _usable(tenant, app, user_flow, tenant.codes.find(code))
         _check_code(tenant, ticket, redirect_uri)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.redeemed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.code_reuse, Reason.CODE_USED
     elif grant_type == "refresh_token":
-        refresh_token = _required(form, "refresh_token")
-        _authenticate_client(tenant)
+        refresh_token = required(form, "refresh_token")
+        app = authenticated_client(tenant)
         found = tenant.refresh_tokens.find(refresh_token)
-        ticket = _usable(tenant, user_flow, found, Reason.REFRESH_TOKEN_EXPIRED)
+        ticket = _usable(tenant, app, user_flow, found, Reason.REFRESH_TOKEN_EXPIRED)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.refreshed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.refresh_token_reuse, Reason.GRANT_REVOKED
@@ -70,34 +69,19 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
     return replace(ticket.grant, claims=tenant.authority.current_claims(ticket.grant, account)), scopes
 
 
-def _required(form: MultiDict[str, str], name: str) -> str:
-    if not form.get(name):
-        raise Refused(Reason.PARAMETER_MISSING, name=name)
-    return form[name]
-
-
-def _authenticate_client(tenant: TenantState) -> None:
-    """Check the client ID and secret, from the form or from the header of HTTP Basic authentication."""
-    header = request.authorization
-    if header and header.type == "basic":
-        client_id, secret = header.username or "", header.password or ""
-    else:
-        client_id, secret = _required(request.form, "client_id"), request.form.get("client_secret", "")
-    if client_id != tenant.app.client_id:
-        raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
-    if not secret:
-        raise Refused(Reason.SECRET_MISSING)
-    if not tenant.app.has_secret(secret):
-        raise Refused(Reason.SECRET_WRONG)
-
-
 def _usable(
-    tenant: TenantState, user_flow: UserFlow, ticket: Ticket | None, expired: Reason = Reason.CODE_EXPIRED
+    tenant: TenantState,
+    app: AppRegistration,
+    user_flow: UserFlow,
+    ticket: Ticket | None,
+    expired: Reason = Reason.CODE_EXPIRED,
 ) -> Ticket:
-    """The ticket, if this user flow issued it and it has not expired. Raises Refused."""
+    """The ticket, if this user flow issued it to this app and it has not expired. Raises Refused."""
     now = tenant.clock.now()
-    if not ticket or ticket.grant.client_id != tenant.app.client_id:
+    if not ticket:
         raise Refused(Reason.GRANT_UNREADABLE)
+    if ticket.grant.client_id != app.client_id:
+        raise Refused(Reason.GRANT_OF_OTHER_APP)
     if ticket.grant.user_flow != user_flow:
         actual, expected = ticket.grant.user_flow.name, user_flow.name
         raise Refused(Reason.GRANT_OF_OTHER_FLOW, actual=actual, expected=expected)
@@ -136,36 +120,14 @@ def _check_account(tenant: TenantState, grant: Grant) -> Account:
 
 def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> dict[str, str]:
     tokens = {}
-    audience = tenant.authority.audience(scopes)
-    if audience:
-        claims = tenant.authority.access_token_claims(grant, scopes, audience)
-        tokens["access_token"] = tenant.keys.sign(claims, tenant.authority.signing_key(tenant.keys, grant))
+    access_token = issue_access_token(tenant, grant, scopes)
+    if access_token:
+        tokens["access_token"] = access_token
     if "openid" in scopes:
-        id_token = _id_token(tenant, grant, scopes, tokens.get("access_token"))
+        id_token = issue_id_token(tenant, grant, scopes, access_token)
         if id_token is not None:
             tokens["id_token"] = id_token
     if "offline_access" in scopes:
         lifetime = tenant.options.refresh_token_lifetime
         tokens["refresh_token"] = tenant.refresh_tokens.issue(grant, lifetime).value
     return tokens
-
-
-def _id_token(
-    tenant: TenantState, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-) -> str | None:
-    """A signed ID token, or what the `id_token` fault puts in its place. None leaves it out."""
-    claims = tenant.authority.id_token_claims(grant, scopes, access_token)
-    key = tenant.authority.signing_key(tenant.keys, grant)
-    previous, tenant.last_id_token = tenant.last_id_token, tenant.keys.sign(claims, key)
-    fault = tenant.faults.take("id_token")
-    if fault.get("omit"):
-        return None
-    if fault.get("replay") and previous:
-        return previous
-    if fault.get("access_token"):
-        return access_token
-    if "raw" in fault:
-        return str(fault["raw"])
-    if fault:
-        return forge(changed(claims, fault), tenant.keys, key, fault, tenant.options.client_secret)
-    return tenant.last_id_token

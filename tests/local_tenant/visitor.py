@@ -16,6 +16,7 @@ from local_tenant import LocalTenant
 SIGN_IN, EDIT, RESET = "B2C_1_signupsignin1", "B2C_1_profileediting1", "B2C_1_passwordreset1"
 DOMAIN = "localtenant.onmicrosoft.com"
 SECONDS = 10
+App = dict[str, Any]  # an app registration, as the control API shows it
 
 
 class Visitor:
@@ -127,6 +128,11 @@ class Visitor:
         answer = self.http.request(method, url, json=body, timeout=SECONDS)
         assert answer.ok, answer.text
         return answer.json()
+
+    def app(self, type: str) -> App:
+        """The first app registration of this type: web, spa or native."""
+        apps: list[App] = self.control("GET", "apps")
+        return next(app for app in apps if app["type"] == type)
 
     def set_fault(self, **legs: dict[str, Any]) -> None:
         self.control("PATCH", "faults", legs)
