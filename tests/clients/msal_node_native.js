@@ -20,8 +20,6 @@ const cached = await client.acquireTokenSilent({ scopes, account });
 const refreshed = await client.acquireTokenSilent({ scopes, account, forceRefresh: true });
 const result = {
   user: account.name,
-  cached: cached.fromCache,
-  refreshed: !refreshed.fromCache,
-  owner: (await callApi(refreshed.accessToken)).owner,
+  owners: [await callApi(cached.accessToken), await callApi(refreshed.accessToken)].map(({ owner }) => owner),
 };
 console.log(`result=${JSON.stringify(result)}`);

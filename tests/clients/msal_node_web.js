@@ -44,7 +44,7 @@ app.get("/redirect", async (request, response) => {
 
 app.get("/tasks", async (request, response) => {
   const result = await client.acquireTokenSilent({ scopes, account: request.session.account });
-  response.json({ fromCache: result.fromCache, ...(await callApi(result.accessToken)) });
+  response.json(await callApi(result.accessToken));
 });
 
 app.get("/refresh", async (request, response) => {
@@ -53,7 +53,7 @@ app.get("/refresh", async (request, response) => {
     account: request.session.account,
     forceRefresh: true,
   });
-  response.json({ fromCache: result.fromCache, ...(await callApi(result.accessToken)) });
+  response.json(await callApi(result.accessToken));
 });
 
 app.get("/sign-out", (request, response) => {

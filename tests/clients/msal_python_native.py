@@ -34,8 +34,6 @@ cached = client.acquire_token_silent(SCOPES, account)
 refreshed = client.acquire_token_silent(SCOPES, account, force_refresh=True)
 result = {
     "user": signed_in["id_token_claims"]["name"],
-    "cached": cached["access_token"] == signed_in["access_token"],
-    "refreshed": refreshed["access_token"] != signed_in["access_token"],
-    "owner": call_api(refreshed["access_token"])["owner"],
+    "owners": [call_api(tokens["access_token"])["owner"] for tokens in (cached, refreshed)],
 }
 print(f"result={json.dumps(result)}", flush=True)

@@ -1,7 +1,9 @@
-"""A tenant as a client sees it, the programs of this folder as clients of it, and people who use them."""
+"""A tenant as clients see it, the programs of this folder as its clients, and somebody who uses them."""
 
+import html
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,105 +17,165 @@ from tests.helpers.processes import Program, free_port, listens
 from tests.helpers.waiting import wait_until
 
 FOLDER = Path(__file__).resolve().parent
-SIGN_IN = "B2C_1_signupsignin1"
+USER = "Ada Example"  # the name of the account that is there from the start
+TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "NO_PROXY", "no_proxy")
 
 
-class ServedTenant:
-    """A running tenant, and what a client has to know about it."""
+class Tenant:
+    """A running tenant, and what its clients have to know about it."""
 
     def __init__(self, running: LocalTenant):
-        self.running = running
+        self.running, self.account, self.ca_bundle = running, running.account, running.ca_bundle
+        self.apps: dict[str, dict[str, Any]] = {app["type"]: app for app in self.control("GET", "apps")}
+
+    def control(self, method: str, path: str, **body: object) -> Any:
+        """Call a control endpoint, and return its JSON."""
+        url = f"{self.running.url}/control/{path}"
+        answer = requests.request(method, url, json=body, verify=self.ca_bundle, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def register(self, app_type: str, redirect_uri: str) -> None:
+        """Register a redirect URI with the app of this type: "web", "spa" or "native"."""
+        client_id = self.apps[app_type]["client_id"]
+        self.control("POST", "redirect-uris", redirect_uri=redirect_uri, client_id=client_id)
+
+    def change_app(self, app_type: str, **attributes: object) -> None:
+        """Change the registration of the app of this type, such as `id_tokens=True`."""
+        self.control("PATCH", f"apps/{self.apps[app_type]['client_id']}", **attributes)
+
+    def forget_requests(self) -> None:
+        self.control("DELETE", "requests")
+
+    def seen(self, endpoint: str) -> list[dict[str, Any]]:
+        """The requests that this endpoint has seen since `forget_requests`, in order."""
+        return [seen for seen in self.control("GET", "requests") if seen["endpoint"] == endpoint]
+
+    @property
+    def grant_types(self) -> list[str]:
+        """What the token endpoint was asked to redeem, in order."""
+        return [seen["form"]["grant_type"][0] for seen in self.seen("token")]
+
+    def how_signed_in(self) -> str:
+        """How the client signed somebody in, by the requests that the tenant has seen."""
+        request = self.seen("authorize")[0]["query"]
+        words = [f"`{request['response_type'][0]}`"]
+        words += ["PKCE"] if "code_challenge" in request else []
+        if redeemed := self.seen("token"):
+            if "Authorization" in redeemed[0]["headers"]:
+                words.append("`client_secret_basic`")
+            else:
+                words.append("`client_secret_post`" if "client_secret" in redeemed[0]["form"] else "no secret")
+        return ", ".join(words)
 
     @property
     def authority(self) -> str:
         settings = self.running.settings
         if settings["AUTHORITY"]:
             return settings["AUTHORITY"]
-        return settings["AUTHORITY_TEMPLATE"].format(tenant=settings["B2C_TENANT_NAME"], user_flow=SIGN_IN)
+        user_flow, tenant = settings["SIGNUPSIGNIN_USER_FLOW"], settings["B2C_TENANT_NAME"]
+        return settings["AUTHORITY_TEMPLATE"].format(tenant=tenant, user_flow=user_flow)
 
-    def register_redirect_uri(self, redirect_uri: str) -> None:
-        requests.post(
-            f"{self.running.url}/control/redirect-uris",
-            json={"redirect_uri": redirect_uri},
-            verify=self.running.ca_bundle,
-            timeout=10,
-        ).raise_for_status()
-
-    def environ(self, type: str) -> dict[str, str]:
-        """The environment of a client of this type: "web", "spa" or "native"."""
-        settings = self.running.settings
-        trust = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NO_PROXY", "no_proxy")
+    def environ(self, app_type: str) -> dict[str, str]:
+        """The environment of a client: how to trust the tenant, and its settings for an app of this type."""
+        settings, app = self.running.settings, self.apps[app_type]
         return {
-            **{name: settings[name] for name in trust},
-            "NODE_EXTRA_CA_CERTS": self.running.ca_bundle,
             "PATH": os.environ["PATH"],
+            **{name: settings[name] for name in TRUST},
             "AUTHORITY": self.authority,
-            "CLIENT_ID": settings["CLIENT_ID"],
-            "CLIENT_SECRET": settings["CLIENT_SECRET"],
+            "CLIENT_ID": app["client_id"],
+            "CLIENT_SECRET": app["client_secret"],
             "SCOPES": self.running.tasks_scope,
             "ENDPOINT": self.running.api_url,
         }
 
 
-class Person(Visitor):
-    """Somebody with a browser that has been nowhere yet, and the account that is there from the start."""
-
-    def __init__(self, app_url: str, tenant: ServedTenant):
-        super().__init__(app_url)
-        self.account = tenant.running.account
-        self.http.verify = tenant.running.ca_bundle
-
-    def enter_password(self) -> None:
-        self.submit("next", email=self.account["email"], password=self.account["password"])
-
-    def sign_in(self, start: str = "/sign-in") -> None:
-        """Sign in from this path of the app, on the tenant's sign-in page."""
-        self.get(start)
-        self.enter_password()
-
-    def json(self, path: str) -> Any:
-        """What the app answers at this path."""
-        answer = self.get(path)
-        assert answer.ok, answer.text
-        return answer.json()
-
-
-def command(file: str) -> list[str]:
+def _command(file: str) -> list[str]:
     """The command that runs a program of this folder."""
-    if file.endswith(".js"):
-        return [npm.node(), str(FOLDER / file)]
-    return [sys.executable, str(FOLDER / file)]
+    interpreter = npm.node() if file.endswith(".js") else sys.executable
+    return [interpreter, str(FOLDER / file)]
 
 
 class WebApp(Program):
-    """A web app of this folder on a port of its own, whose redirect URI is registered.
+    """A web app of this folder, on a port of its own.
 
-    Its paths: "/" names who is signed in. /sign-in, /redirect, /tasks (calls the web API), /refresh (does so
-    with new tokens), /sign-out.
+    All of them have these paths: / (who is signed in), /sign-in, /redirect, /tasks (calls the web API).
     """
 
-    def __init__(self, file: str, tenant: ServedTenant, folder: Path, **environ: str):
+    def __init__(self, file: str, tenant: Tenant, folder: Path, **environ: str):
         port = free_port()
         self.url, self.tenant = f"http://localhost:{port}", tenant
+        for path in ("", "/", "/redirect"):
+            tenant.register("web", self.url + path)
         settings = tenant.environ("web") | {"APP_URL": self.url} | environ
-        super().__init__(command(file), folder, settings, cwd=FOLDER)
+        super().__init__(_command(file), folder, settings, cwd=FOLDER)
         self.wait_until_ready(lambda: listens(port))
 
 
 class NativeApp(Program):
-    """A program of this folder that signs somebody in with the browser of its machine."""
+    """A program of this folder that signs somebody in with the browser of the machine that it runs on."""
 
-    def __init__(self, file: str, tenant: ServedTenant, folder: Path):
-        super().__init__(command(file), folder, tenant.environ("native"), cwd=FOLDER)
+    def __init__(self, file: str, tenant: Tenant, folder: Path):
+        super().__init__(_command(file), folder, tenant.environ("native"), cwd=FOLDER)
 
-    def wait_for(self, name: str) -> str:
-        """The value that the program prints behind this name."""
-        start = f"{name}="
-        self.wait_until_ready(lambda: f"\n{start}" in f"\n{self.output()}" and self.output().endswith("\n"))
-        lines = self.output().splitlines()
-        return next(line.removeprefix(start) for line in lines if line.startswith(start))
+    def printed(self, name: str) -> str:
+        """What the program prints after `name=`, once it does."""
 
-    def result(self) -> Any:
-        """What the program did."""
-        self.process.wait(30)
-        ...
+        def find() -> str:
+            lines = self.output().splitlines(keepends=True)
+            return next((line for line in lines if line.startswith(f"{name}=") and line.endswith("\n")), "")
+
+        wait_until(lambda: find() or self.process.poll() is not None, f"the program prints {name}=")
+        assert find(), self.output()
+        return find().strip().partition("=")[2]
+
+    def result(self) -> dict[str, Any]:
+        """What the program says that it has done, before it ends."""
+        result: dict[str, Any] = json.loads(self.printed("result"))
+        return result
+
+
+class Person(Visitor):
+    """Somebody with a browser that has been nowhere yet. Has the account that is there from the start."""
+
+    def __init__(self, tenant: Tenant, app_url: str = ""):
+        super().__init__(app_url)
+        self.account = tenant.account
+        self.http.verify = tenant.ca_bundle
+
+    @property
+    def is_asked_for_password(self) -> bool:
+        return 'id="password"' in self.page.text
+
+    def enter_password(self) -> None:
+        """Fill in the tenant's sign-in page."""
+        assert self.is_asked_for_password, f"{self.page.url}: {self.page.text}"
+        self.submit("next", email=self.account["email"], password=self.account["password"])
+
+    def sign_in(self, start: str = "/sign-in") -> None:
+        """Sign in from this path of the app, or at the tenant's own address."""
+        self.get(start)
+        self.enter_password()
+
+    def choose_account(self) -> None:
+        """Say which account to sign out, where the tenant asks for it."""
+        if 'id="account"' in self.page.text:
+            self.submit("account")
+
+    def follow_refresh(self) -> None:
+        """Go where the page leads to by itself, as a browser would."""
+        address = re.search(r"http-equiv='refresh' content='0; URL=(.*?)'", self.page.text)
+        assert address, self.page.text
+        self.get(html.unescape(address[1]))
+
+    def user(self) -> str | None:
+        """Who is signed in, by the app's home page."""
+        assert self.page.url == f"{self.app_url}/", f"{self.page.url}: {self.page.text}"
+        user: str | None = self.page.json()["user"]
+        return user
+
+    def owner(self, path: str) -> str:
+        """Whose tasks the app shows at this path, which calls the web API."""
+        answer = self.get(path)
+        assert answer.ok, answer.text
+        return str(answer.json()["owner"])
