@@ -9,14 +9,20 @@ import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from ipaddress import ip_address
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
+from . import trust
 from .authorities import DEFAULT_KIND, KINDS
 from .command import ENDING, HANG_UP, Signals, run, say
+from .home import home
+from .model.origins import LOOPBACK
 from .server import PortTaken
 from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
+from .tls import java_options, write_java_truststore
 
 DEFAULT_APP_PORT = 5000
 LOGOUT_PATH = "/frontchannel_logout"  # of the app
@@ -29,6 +35,9 @@ OPEN_SECONDS = 60
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["trust"]:
+        return trust.main(arguments[1:])
     options = parse(arguments)
     # Set before the tenant starts, so that Ctrl-C is as quiet during the start as it is later.
     signals = Signals(ENDING if options.command else ENDING + HANG_UP)
@@ -42,18 +51,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             announce=say,
             kind=options.kind,
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+            https=options.https,
+            home=home(),
+            listen=options.listen,
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
     except PortTaken as taken:
-        say(
-            f"Port {taken.port} cannot be used ({taken.reason}). Stop the program that uses it, or choose "
-            "other ports: --port N takes N, N+1 and N+2, and --port 0 takes any that are free."
-        )
+        say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def remedy(taken: PortTaken) -> str:
+    if taken.forbidden:
+        return (
+            "Ports below 1024 need more rights. On Linux, this allows them to all programs until the next "
+            f"restart: sudo sysctl net.ipv4.ip_unprivileged_port_start={taken.port}"
+        )
+    return (
+        "Stop the program that uses it, or choose other ports: --port N takes N, N+1 and N+2, and --port 0 "
+        "takes any that are free."
+    )
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local_tenant",
         description="A stand-in for a Microsoft tenant and a web API, for development only.",
@@ -63,6 +84,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--https",
+        action="store_true",
+        help="https everywhere: pages, metadata and tokens on --port, the web API on the next one",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        default=LOOPBACK,
+        help="let containers and other machines reach it, for example at 0.0.0.0; implies --https "
+        "(default: %(default)s)",
     )
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
     parser.add_argument(
@@ -76,7 +109,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         del options.command[0]
     if not 0 <= options.port <= LARGEST_PORT - 2:
         parser.error(f"--port is a number from 0 to {LARGEST_PORT - 2}")
+    if not is_ip_address(options.listen):
+        parser.error("--listen needs an IP address, such as 0.0.0.0")
+    options.https = options.https or options.listen != LOOPBACK
     return options
+
+
+def is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def from_environment(name: str) -> str:
@@ -117,7 +161,7 @@ def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, 
         threading.Thread(target=open_when_up, args=(app, ended), daemon=True).start()
     if command:
         try:
-            return run(command, os.environ | settings | run_port(port), signals)
+            return run(command, os.environ | settings | run_port(port) | java_variables(tenant), signals)
         finally:
             ended.set()
     for name, value in settings.items():
@@ -135,14 +179,29 @@ def run_port(port: int) -> dict[str, str]:
 
 def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
-  Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. It listens on this machine
-  alone and keeps everything in memory. Anyone on this machine can use it.
+  Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. {who_can_use(tenant)}
 
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
 """
+
+
+def java_variables(tenant: LocalTenant) -> dict[str, str]:
+    """The variable that makes Java trust the tenant, besides what it holds already."""
+    options = java_options(write_java_truststore(Path(tenant.ca_bundle)))
+    return {"JAVA_TOOL_OPTIONS": f"{from_environment('JAVA_TOOL_OPTIONS')} {options}".lstrip()}
+
+
+def who_can_use(tenant: LocalTenant) -> str:
+    if tenant.listen == LOOPBACK:
+        return """It listens on this machine
+  alone and keeps everything in memory. Anyone on this machine can use it."""
+    return f"""It keeps everything in memory.
+
+  WARNING: it LISTENS ON {tenant.listen}. Everyone who can reach this machine can sign in to it,
+  read the mailbox and get tokens. Do this in a network that you trust, and only while you need it."""
 
 
 def open_when_up(app: str, ended: threading.Event) -> None:

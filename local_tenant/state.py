@@ -44,4 +44,4 @@ class TenantState:
     @property
     def cookie_name(self) -> str:
         """The name of the session cookie. Cookies do not know ports, so the name holds the port."""
-        return f"local_tenant_sso_{self.authority.origins.pages.rpartition(':')[2]}"
+        return f"local_tenant_sso_{self.authority.origins.port}"

@@ -9,12 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
-from .server import LOOPBACK, WebServer, make_certificate
+from .model.origins import CONTAINER_HOST, LOOPBACK
+from .server import WebServer
 from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
+from .tls import CertificateAuthority, lasting_authority, temporary_authority, write_ca_files
 from .web.api import create_api
 from .web.app import create_app
 
 DEFAULT_PORT = 8400
+# Variables that name a CA file. The first read no other file, the others add it to the CAs that they have.
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+CERTIFICATE_VARIABLES = ("NODE_EXTRA_CA_CERTS",)
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 # Settings that the operator may choose for the app. An empty value counts as not set, and unlike a missing
 # one it wins over a `.env` file, which is about another tenant.
@@ -58,11 +63,18 @@ class LocalTenant:
     front-channel sign-out, which B2C does not have.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
-    port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
-    line for each verification code. `ca_bundle` is the path of the CA file that the back channel needs.
+    port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
+    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is the IP address to
+    listen on. Any other than 127.0.0.1 needs `https`, or entering raises ValueError.
+
+    `home` is a state folder with the certificate authority to use, which then stays the same from start to
+    start. Without one, the tenant's CA is temporary. `ca_bundle` and `ca_certificate` are the paths of CA
+    files, with and without the public CAs. `announce` is called with one line for each verification code,
+    and when the CA had to be replaced.
     """
 
     ca_bundle: str
+    ca_certificate: str
 
     def __init__(
         self,
@@ -71,9 +83,17 @@ class LocalTenant:
         announce: Callable[[str], None] = lambda line: None,
         kind: str = DEFAULT_KIND,
         logout_url: str = "",
+        *,
+        https: bool = False,
+        home: Path | None = None,
+        listen: str = LOOPBACK,
     ):
+        if listen != LOOPBACK and not https:
+            raise ValueError("A tenant that other machines can reach needs https.")
         self.kind = kind
-        self._port = port
+        self.listen = listen
+        self._port, self._https, self._home = port, https, home
+        self._announce = announce
         self._tenant = TenantState(kind, redirect_uris, announce)
         self._tenant.app.logout_url = logout_url
         self._secret_key = secrets.token_urlsafe(48)
@@ -89,32 +109,45 @@ class LocalTenant:
         self.stop()
 
     def _start(self, stack: ExitStack) -> None:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
-        tls, self.ca_bundle = make_certificate(Path(folder))
-        app, servers = create_app(self._tenant), list[WebServer]()
+        authority, origins = self._tenant.authority, self._tenant.authority.origins
+        tls = self._certificate_authority(stack).server_context(authority.host_names)
+        if self._https:
+            origins.https = True
+            origins.hosts += (CONTAINER_HOST, *authority.host_names)
+        app, api = create_app(self._tenant), create_api(self._tenant)
+        apps = [(app, tls), (api, tls)] if self._https else [(app, None), (app, tls), (api, None)]
+        servers = list[WebServer]()
         stack.callback(_stop_all, servers)
-        for offset, (wsgi_app, context) in enumerate(
-            [(app, None), (app, tls), (create_api(self._tenant), None)]
-        ):
-            servers.append(WebServer(self._port and self._port + offset, wsgi_app, context))
-        pages, back_channel, api = (f"{LOOPBACK}:{server.port}" for server in servers)
-        origins = self._tenant.authority.origins
-        origins.pages, origins.back_channel, origins.api = (
-            f"http://{pages}",
-            f"https://{back_channel}",
-            f"http://{api}",
-        )
+        for offset, (wsgi_app, context) in enumerate(apps):
+            port = self._port and self._port + offset
+            servers.append(WebServer(port, wsgi_app, context, self.listen))
+        addresses = [f"{LOOPBACK}:{server.port}" for server in servers]
+        if self._https:
+            origins.set(f"https://{addresses[0]}", f"https://{addresses[0]}", f"https://{addresses[1]}")
+        else:
+            origins.set(f"http://{addresses[0]}", f"https://{addresses[1]}", f"http://{addresses[2]}")
         for server in servers:
             server.serve_in_background()
 
+    def _certificate_authority(self, stack: ExitStack) -> CertificateAuthority:
+        """The CA that signs for this tenant. Writes the files that its clients read."""
+        if self._home:
+            folder, authority = self._home, lasting_authority(self._home, self._announce)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
+            authority = temporary_authority()
+        files = write_ca_files(folder, authority)
+        self.ca_bundle, self.ca_certificate = str(files.bundle), str(files.certificate)
+        return authority
+
     def stop(self) -> None:
-        """Release held requests, close everything, and delete the CA bundle."""
+        """Release held requests, close everything, and delete the CA files of a temporary CA."""
         self._tenant.faults.close()
         self._running.close()
 
     @property
     def url(self) -> str:
-        """Origin of the pages and the control API."""
+        """Origin of the pages and the control API. With `https` the same as `tls_url`."""
         return self._tenant.authority.origins.pages
 
     @property
@@ -156,16 +189,17 @@ class LocalTenant:
     @property
     def settings(self) -> dict[str, str]:
         """Everything that an app needs to use this tenant, as environment variables. Empty: not set."""
+        without_proxy = _hosts_without_proxy(self._tenant.authority.origins.hosts)
         return {
             **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
             "REDIRECT_URI": self._tenant.app.redirect_uris[0],
-            # The pages are served over http, which the app accepts at this origin only.
-            "INSECURE_SIGN_IN_ORIGIN": self.url,
+            # Where pages are served over http, the app accepts that at this origin only.
+            "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,
             "SECRET_KEY": self._secret_key,
-            **dict.fromkeys(("NO_PROXY", "no_proxy"), _hosts_without_proxy()),
-            "REQUESTS_CA_BUNDLE": self.ca_bundle,
-            "SSL_CERT_FILE": self.ca_bundle,
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
+            **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
+            **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
         }
 
 
@@ -175,10 +209,10 @@ def _stop_all(servers: Sequence[WebServer]) -> None:
         list(pool.map(WebServer.stop, servers))
 
 
-def _hosts_without_proxy() -> str:
+def _hosts_without_proxy(local: Sequence[str]) -> str:
     """NO_PROXY with this machine added. As in most programs, the lower-case name wins."""
     configured = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if configured.strip() == "*":
         return configured  # in a list, "*" would not mean all hosts
     hosts = [host.strip() for host in configured.split(",") if host.strip()]
-    return ",".join(hosts + [host for host in (LOOPBACK, "localhost") if host not in hosts])
+    return ",".join(hosts + [host for host in local if host not in hosts])

@@ -74,6 +74,10 @@ class AzureADB2C(Authority):
 
     # --- URLs and metadata
 
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        return (f"{TENANT_NAME}.b2clogin.com",)
+
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
+from ..model.origins import Origins
 from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
@@ -88,15 +89,6 @@ class ServiceError:
     claims: str = ""
 
 
-@dataclass
-class Origins:
-    """Where the servers listen. Known once they have their ports."""
-
-    pages: str = ""
-    back_channel: str = ""
-    api: str = ""
-
-
 @dataclass(frozen=True)
 class Address:
     """How a request named its authority. The answer names it in the same way.
@@ -138,6 +130,11 @@ class Authority:
     def app(self) -> AppRegistration:
         """The app that `settings` are for."""
         return self.apps.first
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The host names of the service itself that this tenant answers to."""
+        return ()
 
     def more_accounts(self) -> list[Account]:
         """Accounts that are there from the start, besides the first one."""

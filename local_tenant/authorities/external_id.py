@@ -15,6 +15,11 @@ class ExternalID(Microsoft):
     domain = "localtenant.onmicrosoft.com"
     resets_password = "page"
 
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        names = (self.domain.partition(".")[0], self.guid)
+        return tuple(f"{name}.ciamlogin.com" for name in names)
+
     def issuer(self, tenant: str) -> str:
         return f"https://{tenant}.ciamlogin.com/{tenant}/v2.0"
 

@@ -21,12 +21,13 @@ Task = dict[str, Any]
 def create_api(tenant: TenantState) -> Flask:
     """The Flask app of the web API."""
     app = Flask("local_tenant_api", static_folder=None)
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     tasks_by_sub: dict[str, list[Task]] = {}
 
     @app.before_request
     def start() -> Response | None:
         exchange = Exchange(tenant, "api")
+        tenant.authority.origins.answer_as("")
         start_exchange(exchange)
         exchange.add_to_record()
         return apply_fault("api")

@@ -1,6 +1,8 @@
 """The Flask app of the tenant: which URL leads to which view, and what all requests have in common."""
 
-from flask import Flask, Response, request
+from ipaddress import IPv6Address, ip_address
+
+from flask import Flask, Response, abort, request
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 
@@ -26,7 +28,7 @@ HEADERS = {
 def create_app(tenant: TenantState) -> Flask:
     """The app of the pages, the protocol endpoints and the control API."""
     app = Flask(__package__ or "")
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -65,8 +67,11 @@ def create_app(tenant: TenantState) -> Flask:
     def prepare() -> ResponseReturnValue | None:
         """Add the request to the record, and apply a fault."""
         exchange = current_exchange()
+        if request.path.startswith("/control/") and not _is_on_this_machine(request.remote_addr):
+            abort(403, "The control API is for programs on the tenant's own machine.")
         if not request.path.startswith(UNRECORDED_PATHS):
             exchange.add_to_record()
+        tenant.authority.origins.answer_as(request.host_url.rstrip("/"))
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
             return endpoints.unknown_authority(tenant)
         return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None
@@ -90,6 +95,13 @@ def create_app(tenant: TenantState) -> Flask:
         return endpoints.error_page(tenant, f"{status} {error.name}", status)
 
     return app
+
+
+def _is_on_this_machine(address: str | None) -> bool:
+    peer = ip_address(address or "")
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    return peer.is_loopback
 
 
 def _name_in_record(endpoint: str | None) -> str:

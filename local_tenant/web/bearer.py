@@ -24,7 +24,13 @@ def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, 
         registry.validate(claims)
     except (JoseError, ValueError):
         return None
-    return claims if tenant.authority.is_issuer_of(claims) else None
+    return claims if _is_from_here(tenant, claims) else None
+
+
+def _is_from_here(tenant: TenantState, claims: dict[str, Any]) -> bool:
+    """Whether the tenant issued the token, under any of its host names."""
+    same_place = claims | {"iss": tenant.authority.origins.here(str(claims.get("iss")))}
+    return tenant.authority.is_issuer_of(claims) or tenant.authority.is_issuer_of(same_place)
 
 
 def insufficient_claims(tenant: TenantState, claims: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import cast
+from typing import TypedDict, cast
 
 from flask import Response, g, request
 
@@ -13,6 +13,12 @@ from ..model.steering import Fault, RequestEntry, changed
 from ..state import TenantState
 
 PASSWORD_FIELDS = ("password", "newPassword", "reenterPassword")
+
+
+class CookieAttributes(TypedDict):
+    httponly: bool
+    samesite: str
+    secure: bool
 
 
 @dataclass
@@ -62,6 +68,11 @@ def start_exchange(exchange: Exchange) -> None:
 def current_exchange() -> Exchange:
     """The exchange of the current request, which each app starts before anything else."""
     return cast(Exchange, g.exchange)
+
+
+def cookie_attributes() -> CookieAttributes:
+    """The session cookie's attributes. Over https, requests from other sites send it, as with B2C."""
+    return {"httponly": True, "samesite": "None" if request.is_secure else "Lax", "secure": request.is_secure}
 
 
 def apply_fault(leg: str) -> Response | None:

@@ -10,7 +10,7 @@ from ..authorities.base import Reason, Refused
 from ..authorities.microsoft import Microsoft
 from ..model.steering import changed
 from ..state import TenantState
-from .exchange import current_exchange
+from .exchange import cookie_attributes, current_exchange
 from .form_encoding import form_encode
 
 
@@ -109,7 +109,7 @@ def _tell_apps(logout_urls: list[str], parameters: str, return_address: str | No
 
 def _end_session(tenant: TenantState, response: Response) -> None:
     tenant.sessions.end(request.cookies.get(tenant.cookie_name, ""))
-    response.delete_cookie(tenant.cookie_name, httponly=True, samesite="Lax")
+    response.delete_cookie(tenant.cookie_name, **cookie_attributes())
 
 
 def _back_to_app(return_address: str | None) -> Response:

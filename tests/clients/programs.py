@@ -69,6 +69,10 @@ class Tenant:
         return ", ".join(words)
 
     @property
+    def pages_port(self) -> int:
+        return int(self.running.url.rpartition(":")[2])
+
+    @property
     def authority(self) -> str:
         settings = self.running.settings
         if settings["AUTHORITY"]:

@@ -73,7 +73,7 @@ def test_identity(tenant: Tenant, serve: Serve, prove: Prove) -> None:
     settings = tenant.running.settings
     b2c = {name: settings[name] for name in ("B2C_TENANT_NAME", "SIGNUPSIGNIN_USER_FLOW")}
     with prove(table.IDENTITY) as shown, TunnelTo(tenant.pages_port) as tunnel:
-        app = serve("identity_flask.py", tenant, HTTPS_PROXY=tunnel.url, **b2c)
+        app = serve("identity_flask.py", tenant, **b2c, **tunnel.environ)
         with Person(tenant, app.url) as person:
             person.http.proxies = {f"https://{settings['B2C_TENANT_NAME']}.b2clogin.com": tunnel.url}
             person.get("/")

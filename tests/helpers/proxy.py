@@ -8,7 +8,10 @@ from types import TracebackType
 
 
 class TunnelTo:
-    """A running proxy (RFC 9110 section 9.3.6, CONNECT), as a context manager. `url` is its address."""
+    """A running proxy (RFC 9110 section 9.3.6, CONNECT), as a context manager.
+
+    `url` is its address. With `environ`, programs use it for all hosts but this machine.
+    """
 
     def __init__(self, port: int):
         class Handler(BaseHTTPRequestHandler):
@@ -25,6 +28,7 @@ class TunnelTo:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.environ = {"HTTPS_PROXY": self.url, **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")}
 
     def __enter__(self) -> "TunnelTo":
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
