@@ -1,6 +1,6 @@
 """Tenants with https pages, one of each kind, and the proof of what clients do at them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
@@ -8,8 +8,10 @@ import pytest
 
 from local_tenant import LocalTenant
 from tests.clients.programs import FOLDER, Tenant
-from tests.clients.table import COLLECTED, Client, Proof, documented
+from tests.clients.table import CLIENTS, Client, Proof, Row, documented, write
 from tests.helpers import npm
+
+WRITE_TABLE = "--write-client-table"
 
 
 class TenantOfKind(Protocol):
@@ -52,20 +54,35 @@ def tenant(tenant_of_kind: TenantOfKind) -> Tenant:
 
 
 @pytest.fixture
-def prove(request: pytest.FixtureRequest) -> Prove:
+def prove(pytestconfig: pytest.Config, record_property: Callable[[str, object], None]) -> Prove:
     """A function: the proof of what a client does, to be kept while it does so.
 
-    At its end, the README has to say the same. `python -m tests.clients` collects the proofs instead.
+    At its end, the README has to say the same, unless it is to be written.
     """
-    collected = request.config.stash.get(COLLECTED, None)
+    writes_table = pytestconfig.getoption(WRITE_TABLE, default=False)
 
     @contextmanager
     def keep(client: Client, kind: str = "b2c") -> Iterator[Proof]:
         proof = Proof(client, kind)
         yield proof
-        if collected is None:
-            assert documented().get((client.name, kind)) == proof.row, "run `python -m tests.clients`"
-        else:
-            collected.append(proof)
+        record_property("row", tuple(proof.row))
+        assert writes_table or proof.row in documented(), f"pytest tests/clients {WRITE_TABLE}"
 
     return keep
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(WRITE_TABLE, action="store_true", help="write the README's table of clients that work")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the table, if that is wanted and every client has done everything."""
+    if not config.getoption(WRITE_TABLE, default=False):
+        return
+    passed = terminalreporter.stats.get("passed", [])
+    rows = [Row(*value) for report in passed for name, value in report.user_properties if name == "row"]
+    expected = {(client.name, kind) for client in CLIENTS for kind in client.kinds}
+    if {(row.client, row.kind) for row in rows} == expected:
+        write(rows)
+    else:
+        terminalreporter.write_line("The table stays as it is, because a client did not do everything.")

@@ -1,4 +1,4 @@
-"""A program on somebody's own machine: MSAL Python's PublicClientApplication, with a server on a loopback port."""
+"""A program on somebody's own machine: MSAL Python's PublicClientApplication, with a loopback server."""
 
 import json
 import os

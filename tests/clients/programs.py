@@ -65,7 +65,9 @@ class Tenant:
             if "Authorization" in redeemed[0]["headers"]:
                 words.append("`client_secret_basic`")
             else:
-                words.append("`client_secret_post`" if "client_secret" in redeemed[0]["form"] else "no secret")
+                words.append(
+                    "`client_secret_post`" if "client_secret" in redeemed[0]["form"] else "no secret"
+                )
         return ", ".join(words)
 
     @property
@@ -155,6 +157,8 @@ class Person(Visitor):
         """Fill in the tenant's sign-in page."""
         assert self.is_asked_for_password, f"{self.page.url}: {self.page.text}"
         self.submit("next", email=self.account["email"], password=self.account["password"])
+        if 'id="answer"' in self.page.text:  # response_mode=form_post
+            self.submit_form()  # as the page's script does
 
     def sign_in(self, start: str = "/sign-in") -> None:
         """Sign in from this path of the app, or at the tenant's own address."""

@@ -87,9 +87,7 @@ def test_identity(tenant: Tenant, serve: Serve, prove: Prove) -> None:
 
 
 @pytest.fixture(scope="module")
-def passport_app(
-    tenant_of_kind: TenantOfKind, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WebApp]:
+def passport_app(tenant_of_kind: TenantOfKind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
     """The app on passport-azure-ad, with a redirect URI for each response type."""
     tenant, folder = tenant_of_kind("b2c"), tmp_path_factory.mktemp("passport")
     tenant.change_app("web", id_tokens=True)
@@ -102,7 +100,6 @@ def passport_app(
 
 def sign_in_by_passport(app: WebApp, person: Person, response_type: str) -> None:
     person.sign_in(f"/sign-in/{response_type}")
-    person.submit_form()  # as a script does, because of response_mode=form_post
     assert person.user() == USER
 
 

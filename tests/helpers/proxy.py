@@ -28,7 +28,10 @@ class TunnelTo:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.environ = {"HTTPS_PROXY": self.url, **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")}
+        self.environ = {
+            "HTTPS_PROXY": self.url,
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+        }
 
     def __enter__(self) -> "TunnelTo":
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
