@@ -11,7 +11,7 @@ from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, json_segment
 from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
 
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
@@ -60,6 +60,7 @@ class AzureADB2C(Authority):
     )
     ERRORS = ERRORS
     resets_password = "app"
+    refuses_request_without_pkce = True
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
         super().__init__(guid, apps, options, clock)
@@ -229,15 +230,17 @@ class AzureADB2C(Authority):
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         # B2C answers requests that ask for client_info with other members than the rest.
         now, options = int(self._clock.now()), self._options
-        response: dict[str, object] = {
-            name: tokens[name] for name in ("access_token", "id_token") if name in tokens
-        }
+        response: dict[str, object] = {}
+        if tokens.access_token:
+            response["access_token"] = tokens.access_token
+        if tokens.id_token:
+            response["id_token"] = tokens.id_token
         response |= {"token_type": "Bearer", "not_before": now}
-        if "access_token" in tokens:
+        if tokens.access_token:
             response["expires_in"] = options.access_token_lifetime
             response["expires_on"] = now + options.access_token_lifetime
             response["resource"] = self.audience(scopes, grant.client_id)
@@ -247,11 +250,11 @@ class AzureADB2C(Authority):
         else:
             response["profile_info"] = self._profile_info(grant)
             response["scope"] = " ".join(scopes)
-            if "id_token" in tokens:
+            if tokens.id_token:
                 response["id_token_expires_in"] = options.id_token_lifetime
-        if "refresh_token" in tokens:
-            response["refresh_token"] = tokens["refresh_token"]
-            response["refresh_token_expires_in"] = options.refresh_token_lifetime
+        if tokens.refresh_token:
+            response["refresh_token"] = tokens.refresh_token
+            response["refresh_token_expires_in"] = tokens.refresh_expires_in
         return response
 
     def client_info(self, grant: Grant) -> str:

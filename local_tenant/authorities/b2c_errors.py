@@ -89,11 +89,22 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "The provided grant has expired. Please re-authenticate and try again. Current time: {now}, "
         "Grant issued time: {issued}, Grant sliding window expiration time: {expires}.",
     ),
+    Reason.REFRESH_TOKEN_OF_SPA_EXPIRED: (
+        "AADB2C90080",
+        "invalid_grant",
+        "The provided grant has expired. Please re-authenticate and try again. Current time: {now}, "
+        "Grant issued time: {issued}, Grant expiration time: {expires}.",
+    ),
     Reason.SECRET_WRONG: (
         "AADB2C90081",
         "invalid_client",
         "The specified client_secret does not match the expected value for this client. Please "
         "correct the client_secret and try again.",
+    ),
+    Reason.SECRET_OF_PUBLIC_CLIENT: (
+        "AADB2C90084",
+        "invalid_request",
+        "Public clients should not send a client_secret when redeeming a publicly acquired grant.",
     ),
     Reason.PARAMETER_MISSING: (
         "AADB2C90083",
@@ -163,6 +174,11 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "AADB2C90184",
         "invalid_request",
         "The supplied code_challenge_method is not supported. Supported values are plain or S256",
+    ),
+    Reason.CHALLENGE_MISSING: (
+        "AADB2C99059",
+        "invalid_request",
+        "The supplied request must present a code_challenge",
     ),
     Reason.SCOPE_NOT_GRANTED: (
         "AADB2C90205",

@@ -35,6 +35,7 @@ class Reason(Enum):
     API_UNKNOWN = auto()
     PROMPT_INVALID = auto()
     CHALLENGE_MALFORMED = auto()
+    CHALLENGE_MISSING = auto()
     # The person
     SIGN_IN_NEEDED = auto()
     CANCELLED = auto()
@@ -50,12 +51,16 @@ class Reason(Enum):
     GRANT_TYPE_UNSUPPORTED = auto()
     SECRET_MISSING = auto()
     SECRET_WRONG = auto()
+    SECRET_OF_PUBLIC_CLIENT = auto()
+    ORIGIN_MISSING = auto()
+    ORIGIN_NOT_ALLOWED = auto()
     GRANT_UNREADABLE = auto()
     GRANT_OF_OTHER_APP = auto()
     GRANT_OF_OTHER_FLOW = auto()
     CODE_EXPIRED = auto()
     CODE_USED = auto()
     REFRESH_TOKEN_EXPIRED = auto()
+    REFRESH_TOKEN_OF_SPA_EXPIRED = auto()
     GRANT_REVOKED = auto()
     ACCOUNT_GONE = auto()
     ACCOUNT_DISABLED = auto()
@@ -104,6 +109,16 @@ class Address:
         return f"{origin}/{self.segment}/{path}"
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a response, "" for those that are not in it. `refresh_expires_in` is in seconds."""
+
+    access_token: str = ""
+    id_token: str = ""
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+
 class Authority:
     """One kind of authority: its URLs, metadata, scopes, claims, errors. Knows nothing of HTTP."""
 
@@ -114,6 +129,10 @@ class Authority:
     ERRORS: ClassVar[Mapping[Reason, ErrorRow]]
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
     SHOWN_ON_PAGE: ClassVar[frozenset[Reason]] = frozenset()  # refusals that do not go back to the app
+    # Views whose answers scripts of any origin may read. The others are for registered single-page apps.
+    OPEN_TO_ANY_ORIGIN: ClassVar[frozenset[str]] = frozenset({"discovery", "keys"})
+    # A single-page app's authorization request without PKCE is refused, or else only its code.
+    refuses_request_without_pkce = False
     may_sign_up = True
     # Where a forgotten password is reset: the app begins that user flow, the sign-in page does it, or nobody.
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
@@ -180,6 +199,9 @@ class Authority:
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompts
 
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        """Raise Refused if this app's token requests must not come from this origin, None for no browser."""
+
     def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """What this app's authorization request with this `scope` is about. Raises Refused."""
         raise NotImplementedError
@@ -229,12 +251,11 @@ class Authority:
         raise NotImplementedError
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         """The members of a token response in the service's order.
 
-        `tokens` holds the tokens that were issued. `client_info`: whether the request asked for it, as
-        MSAL does.
+        `client_info`: whether the request asked for it, as MSAL does.
         """
         raise NotImplementedError
 

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from ..model.accounts import Account
 from ..model.grants import Grant, Session
-from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
+from ..model.registrations import AppRegistration, Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
 from .microsoft_errors import ERRORS, MORE_ERRORS, Trace
 
 GRAPH_URI = "https://graph.microsoft.com"
@@ -50,6 +50,7 @@ class Microsoft(Authority):
     USER_FLOW: ClassVar[tuple[str, UserFlowKind]]  # name and kind of the only one
     GRAPH_GRANTED: ClassVar[frozenset[str]]
     domain: str
+    OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
     has_account_picker = True
     has_graph = True
 
@@ -147,6 +148,12 @@ class Microsoft(Authority):
         if prompt and prompt not in self.PROMPTS:  # one value only
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
+
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        if app.type == "spa" and not origin:
+            raise Refused(Reason.ORIGIN_MISSING)
+        if app.type != "spa" and origin:
+            raise Refused(Reason.ORIGIN_NOT_ALLOWED, origin=origin)
 
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         if not self._is_home(self.tenant_of(account), address.segment):
@@ -336,7 +343,7 @@ class Microsoft(Authority):
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         lifetime = self._options.access_token_lifetime
         response: dict[str, object] = {
@@ -345,10 +352,18 @@ class Microsoft(Authority):
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
         }
-        response |= {
-            name: tokens[name] for name in ("access_token", "refresh_token", "id_token") if name in tokens
+        issued = {
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "refresh_token_expires_in": self._is_spa(grant) and tokens.refresh_expires_in,
+            "id_token": tokens.id_token,
         }
+        response |= {name: value for name, value in issued.items() if value}
         return response | ({"client_info": self.client_info(grant)} if client_info else {})
+
+    def _is_spa(self, grant: Grant) -> bool:
+        app = self.apps.find(grant.client_id)
+        return app is not None and app.type == "spa"
 
     def client_info(self, grant: Grant) -> str:
         return json_segment({"uid": grant.claims["oid"], "utid": grant.claims["tid"]})

@@ -155,6 +155,28 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
         "value, not the client secret ID, for a secret added to app.",
     ),
+    Reason.SECRET_OF_PUBLIC_CLIENT: (
+        "AADSTS700025",
+        "invalid_client",
+        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
+    ),
+    Reason.ORIGIN_NOT_ALLOWED: (
+        "AADSTS9002326",
+        "invalid_request",
+        "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. "
+        "Request origin: '{origin}'.",
+    ),
+    Reason.ORIGIN_MISSING: (
+        "AADSTS9002327",
+        "invalid_request",
+        "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin "
+        "requests.",
+    ),
+    Reason.CHALLENGE_MISSING: (
+        "AADSTS9002325",
+        "invalid_request",
+        "Proof Key for Code Exchange is required for cross-origin authorization code redemption.",
+    ),
     Reason.GRANT_UNREADABLE: (
         "AADSTS9002313",
         "invalid_grant",
@@ -181,6 +203,13 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "AADSTS700082",
         "invalid_grant",
         "The refresh token has expired due to inactivity.",
+    ),
+    Reason.REFRESH_TOKEN_OF_SPA_EXPIRED: (
+        "AADSTS700084",
+        "invalid_grant",
+        "The refresh token was issued to a single page app (SPA), and therefore has a fixed, limited "
+        "lifetime of 1.00:00:00, which can't be extended. It is now expired and a new sign in request must "
+        "be sent by the SPA to the sign in page.",
     ),
     Reason.GRANT_REVOKED: (
         "AADSTS50173",

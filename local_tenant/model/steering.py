@@ -39,7 +39,7 @@ class Options:
     issuer_form: str = "default"  # "tfp": the issuer names the user flow
     policy_claim: str = "tfp"  # "acr": older user flows have this claim instead, in lower case
     keys: int = 1  # how many keys are published, at least
-    require_id_token_hint: bool = False  # at sign-out
+    require_id_token_hint: bool = False  # at sign-out, whatever the user flow says
     unregistered_redirect: str = "redirect"  # AADB2C90006 goes to a registered redirect_uri, or onto a "page"
     login_hint: bool = True  # ID tokens of Entra ID have the optional claim login_hint
     token_challenge: bool = False  # the token endpoint wants a second factor (AADSTS50076) until it is shown

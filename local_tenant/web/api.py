@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from ..state import TenantState
 from . import graph
 from .bearer import checked_claims, insufficient_claims
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 
 CHALLENGE = 'Bearer realm="tasks"'
@@ -26,13 +27,17 @@ def create_api(tenant: TenantState) -> Flask:
 
     @app.before_request
     def start() -> Response | None:
-        exchange = Exchange(tenant, "api")
+        exchange = Exchange(tenant, "preflight" if is_preflight() else "api")
         tenant.authority.origins.answer_as("")
         start_exchange(exchange)
         exchange.add_to_record()
-        return apply_fault("api")
+        return apply_fault("api") if exchange.endpoint == "api" else None
 
-    app.after_request(finish_exchange)
+    @app.after_request
+    def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
+        return finish_exchange(response)
+
     if tenant.authority.has_graph:
         app.register_blueprint(graph.blueprint)
 

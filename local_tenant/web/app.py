@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from ..authorities.base import Refused
 from ..state import TenantState
 from . import control, endpoints, graph, pages, sign_out
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
@@ -78,6 +79,7 @@ def create_app(tenant: TenantState) -> Flask:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
         response = finish_exchange(response)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -106,6 +108,8 @@ def _is_on_this_machine(address: str | None) -> bool:
 
 def _name_in_record(endpoint: str | None) -> str:
     """The name of the request's endpoint in the record. What people do on pages is "page"."""
+    if is_preflight():
+        return "preflight"
     on_page = request.method != "GET" or "step" in request.args
     if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
         return "page"

@@ -14,7 +14,8 @@ from ..model.steering import Fault, changed
 from ..state import TenantState
 from .exchange import current_exchange
 from .form_encoding import form_encode
-from .token import PKCE_VALUE
+from .pkce import check_challenge
+from .sessions import find_session
 
 Parameters = list[tuple[str, str]]
 
@@ -117,12 +118,11 @@ def begin_journey(tenant: TenantState, address: Address, app: AppRegistration, r
         raise Refused(Reason.SCOPE_MISSING)
     scopes = tenant.authority.authorized_scopes(args["scope"], app.client_id)
     prompts = tenant.authority.check_prompts(args.get("prompt", ""))
-    challenge, method = args.get("code_challenge"), args.get("code_challenge_method")
-    if (challenge or method) and not PKCE_VALUE.fullmatch(challenge or ""):
-        raise Refused(Reason.CHALLENGE_MALFORMED)
-    if method not in (None, "plain", "S256"):
-        raise Refused(Reason.CHALLENGE_MALFORMED)
-    session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
+    challenge = args.get("code_challenge")
+    check_challenge(challenge, args.get("code_challenge_method"))
+    if app.type == "spa" and not challenge and tenant.authority.refuses_request_without_pkce:
+        raise Refused(Reason.CHALLENGE_MISSING)
+    session = find_session(tenant, address.user_flow, app.client_id)
     if "none" in prompts and not session:
         raise Refused(Reason.SIGN_IN_NEEDED)
     return Journey(tenant, address, app, redirect_uri, scopes, prompts, session)

@@ -22,7 +22,10 @@ def authenticated_client(tenant: TenantState) -> AppRegistration:
     app = tenant.apps.find(client_id)
     if not app:
         raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
+    tenant.authority.check_origin(app, request.headers.get("Origin"))
     if app.is_public:
+        if secret:
+            raise Refused(Reason.SECRET_OF_PUBLIC_CLIENT)
         return app
     if not secret:
         raise Refused(Reason.SECRET_MISSING)

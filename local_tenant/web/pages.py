@@ -12,7 +12,8 @@ from ..model.mailbox import EmailProof
 from ..state import TenantState
 from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
 from .endpoints import error_page
-from .exchange import cookie_attributes, current_exchange
+from .exchange import current_exchange
+from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
@@ -91,7 +92,7 @@ def authorize() -> ResponseReturnValue:
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
-        response.set_cookie(tenant.cookie_name, journey.new_session_id, **cookie_attributes())
+        remember_session(tenant, exchange.user_flow, app.client_id, response, journey.new_session_id)
     return response
 
 

@@ -10,8 +10,9 @@ from ..authorities.base import Reason, Refused
 from ..authorities.microsoft import Microsoft
 from ..model.steering import changed
 from ..state import TenantState
-from .exchange import cookie_attributes, current_exchange
+from .exchange import current_exchange
 from .form_encoding import form_encode
+from .sessions import end_session, find_session
 
 
 def logout() -> ResponseReturnValue:
@@ -26,32 +27,40 @@ def logout() -> ResponseReturnValue:
 
 
 def _b2c_logout(tenant: TenantState) -> Response:
-    """B2C checks the return address only where it is set up to require an id_token_hint."""
+    """B2C checks the return address only where it is set up to require an id_token_hint.
+
+    The hint is looked at only there, and where the session is one app's.
+    """
+    user_flow = current_exchange().user_flow
     return_address = request.args.get("post_logout_redirect_uri")
     if return_address and not _is_web_address(return_address):
         raise Refused(Reason.RETURN_ADDRESS_MALFORMED, uri=return_address)
-    if tenant.options.require_id_token_hint:
+    if user_flow.require_id_token_hint or tenant.options.require_id_token_hint:
         _check_id_token_hint(tenant, return_address)
     response = _back_to_app(return_address)
-    # B2C keeps its session when the request does not say which app it comes from.
-    if request.args.get("client_id") or request.args.get("id_token_hint"):
-        _end_session(tenant, response)
+    client_id = request.args.get("client_id") or _audience_of_hint(tenant)
+    # Without its client ID, an app's session cannot be told from those of others. B2C keeps it.
+    if client_id or user_flow.single_sign_on != "application":
+        end_session(tenant, user_flow, client_id, response)
     return response
 
 
 def _check_id_token_hint(tenant: TenantState, return_address: str | None) -> None:
-    hint = request.args.get("id_token_hint")
-    if hint is None:
+    if "id_token_hint" not in request.args:
         raise Refused(Reason.HINT_MISSING)
-    try:
-        audience = tenant.keys.verify(hint).get("aud")
-    except (JoseError, ValueError) as error:
-        raise Refused(Reason.HINT_INVALID) from error
-    app = tenant.apps.find(str(audience))
+    app = tenant.apps.find(_audience_of_hint(tenant))
     if not app:
         raise Refused(Reason.HINT_INVALID)
     if return_address and not app.accepts(return_address):
         raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=app.client_id)
+
+
+def _audience_of_hint(tenant: TenantState) -> str:
+    """The client ID in the request's id_token_hint, which may have expired. "" if no hint is valid."""
+    try:
+        return str(tenant.keys.verify(request.args.get("id_token_hint", "")).get("aud"))
+    except (JoseError, ValueError):
+        return ""
 
 
 def _is_web_address(text: str) -> bool:
@@ -72,7 +81,8 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
     """
     address = request.values.get("post_logout_redirect_uri", "")
     return_address = address if any(app.accepts(address) for app in tenant.apps) else None
-    session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
+    user_flow, client_id = current_exchange().user_flow, request.values.get("client_id", "")
+    session = find_session(tenant, user_flow, client_id)
     if not session:
         return _back_to_app(return_address)
     claims = authority.account_claims(session.account, session, new_user=False)
@@ -85,7 +95,7 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
         response = _tell_apps([url for url in logout_urls if url], parameters, return_address)
     else:
         response = _back_to_app(return_address)
-    _end_session(tenant, response)
+    end_session(tenant, user_flow, client_id, response)
     return response
 
 
@@ -105,11 +115,6 @@ def _tell_apps(logout_urls: list[str], parameters: str, return_address: str | No
 
 
 # --- What both do
-
-
-def _end_session(tenant: TenantState, response: Response) -> None:
-    tenant.sessions.end(request.cookies.get(tenant.cookie_name, ""))
-    response.delete_cookie(tenant.cookie_name, **cookie_attributes())
 
 
 def _back_to_app(return_address: str | None) -> Response:

@@ -4,16 +4,12 @@ It is a checklist in B2C's order, with the errors of the tenant's kind. An OAuth
 overridden at almost every step to get there.
 """
 
-import base64
-import hashlib
-import re
-import secrets
 from dataclasses import replace
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.base import Reason, Refused, Tokens
 from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
 from ..model.registrations import AppRegistration, UserFlow
@@ -21,9 +17,9 @@ from ..state import TenantState
 from .clients import authenticated_client, required
 from .exchange import current_exchange
 from .issue import issue_access_token, issue_id_token
+from .pkce import check_verifier
 
-# RFC 7636, sections 4.1 and 4.2
-PKCE_VALUE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+SPA_REFRESH_SECONDS = 24 * 3600  # from the sign-in on, however often the app refreshes
 
 
 def token() -> ResponseReturnValue:
@@ -48,16 +44,17 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
     if grant_type == "authorization_code":
         code, redirect_uri = required(form, "code"), required(form, "redirect_uri")
         app = authenticated_client(tenant)
-        ticket = _usable(tenant, app, user_flow, tenant.codes.find(code))
-        _check_code(tenant, ticket, redirect_uri)
+        ticket = _usable(tenant, app, user_flow, tenant.codes.find(code), Reason.CODE_EXPIRED)
+        _check_code(tenant, app, ticket.grant, redirect_uri)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.redeemed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.code_reuse, Reason.CODE_USED
     elif grant_type == "refresh_token":
         refresh_token = required(form, "refresh_token")
         app = authenticated_client(tenant)
-        found = tenant.refresh_tokens.find(refresh_token)
-        ticket = _usable(tenant, app, user_flow, found, Reason.REFRESH_TOKEN_EXPIRED)
+        is_spa = app.type == "spa"
+        expired = Reason.REFRESH_TOKEN_OF_SPA_EXPIRED if is_spa else Reason.REFRESH_TOKEN_EXPIRED
+        ticket = _usable(tenant, app, user_flow, tenant.refresh_tokens.find(refresh_token), expired)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.refreshed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.refresh_token_reuse, Reason.GRANT_REVOKED
@@ -70,11 +67,7 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
 
 
 def _usable(
-    tenant: TenantState,
-    app: AppRegistration,
-    user_flow: UserFlow,
-    ticket: Ticket | None,
-    expired: Reason = Reason.CODE_EXPIRED,
+    tenant: TenantState, app: AppRegistration, user_flow: UserFlow, ticket: Ticket | None, expired: Reason
 ) -> Ticket:
     """The ticket, if this user flow issued it to this app and it has not expired. Raises Refused."""
     now = tenant.clock.now()
@@ -91,20 +84,13 @@ def _usable(
     return ticket
 
 
-def _check_code(tenant: TenantState, ticket: Ticket, redirect_uri: str) -> None:
-    grant, verifier = ticket.grant, request.form.get("code_verifier", "")
+def _check_code(tenant: TenantState, app: AppRegistration, grant: Grant, redirect_uri: str) -> None:
     if redirect_uri != grant.redirect_uri:
         raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=grant.client_id)
-    if not tenant.options.pkce or not (grant.code_challenge or verifier):
-        return
-    # RFC 9700, section 4.8.2: a verifier without a challenge is an attempt at a PKCE downgrade.
-    if not grant.code_challenge or not PKCE_VALUE.fullmatch(verifier):
-        raise Refused(Reason.VERIFIER_MALFORMED)
-    if grant.code_challenge_method == "S256":
-        digest = hashlib.sha256(verifier.encode()).digest()
-        verifier = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    if not secrets.compare_digest(verifier, grant.code_challenge):
-        raise Refused(Reason.VERIFIER_WRONG)
+    if app.type == "spa" and not grant.code_challenge:
+        raise Refused(Reason.CHALLENGE_MISSING)
+    if tenant.options.pkce:
+        check_verifier(request.form.get("code_verifier", ""), grant)
 
 
 def _check_account(tenant: TenantState, grant: Grant) -> Account:
@@ -118,16 +104,20 @@ def _check_account(tenant: TenantState, grant: Grant) -> Account:
     return account
 
 
-def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> dict[str, str]:
-    tokens = {}
-    access_token = issue_access_token(tenant, grant, scopes)
-    if access_token:
-        tokens["access_token"] = access_token
+def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
+    access_token, id_token, refresh_token, lifetime = issue_access_token(tenant, grant, scopes), None, "", 0
     if "openid" in scopes:
         id_token = issue_id_token(tenant, grant, scopes, access_token)
-        if id_token is not None:
-            tokens["id_token"] = id_token
     if "offline_access" in scopes:
-        lifetime = tenant.options.refresh_token_lifetime
-        tokens["refresh_token"] = tenant.refresh_tokens.issue(grant, lifetime).value
-    return tokens
+        lifetime = _refresh_lifetime(tenant, grant)
+        refresh_token = tenant.refresh_tokens.issue(grant, lifetime).value
+    return Tokens(access_token or "", id_token or "", refresh_token, lifetime)
+
+
+def _refresh_lifetime(tenant: TenantState, grant: Grant) -> int:
+    """How long a refresh token is good for, in seconds."""
+    app, lifetime = tenant.apps.find(grant.client_id), tenant.options.refresh_token_lifetime
+    if not app or app.type != "spa":
+        return lifetime
+    since_sign_in = int(tenant.clock.now() - grant.issued_at)
+    return min(lifetime, SPA_REFRESH_SECONDS - since_sign_in)

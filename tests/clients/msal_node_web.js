@@ -34,8 +34,8 @@ app.get("/redirect", async (request, response) => {
   const { verifier, state, nonce } = request.session.signIn;
   const { code, client_info, state: returnedState } = request.query;
   const result = await client.acquireTokenByCode(
-    { scopes, redirectUri, code, state, codeVerifier: verifier, clientInfo: client_info },
-    { code, state: returnedState, nonce },
+    { scopes, redirectUri, code, state, nonce, codeVerifier: verifier, clientInfo: client_info },
+    { code, state: returnedState },
   );
   request.session.user = result.account.name;
   request.session.account = result.account;

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -178,7 +179,9 @@ class Person(Visitor):
 
     def user(self) -> str | None:
         """Who is signed in, by the app's home page."""
-        assert self.page.url == f"{self.app_url}/", f"{self.page.url}: {self.page.text}"
+        parts = urlsplit(self.page.url)
+        at = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+        assert at == self.app_url, f"{self.page.url}: {self.page.text}"
         user: str | None = self.page.json()["user"]
         return user
 

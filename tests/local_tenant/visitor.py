@@ -148,6 +148,16 @@ class Visitor:
         return codes[-1]
 
 
+class EntraVisitor(Visitor):
+    """Visits a kind of Entra, whose tenant is the first segment of the path."""
+
+    def page_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.url}/{self.tenant.tenant_id}/{path}"
+
+    def back_channel_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.tls_url}/{self.tenant.tenant_id}/{path}"
+
+
 def found(pattern: str, page: requests.Response) -> str:
     """The first group of the pattern on the page."""
     match = re.search(pattern, page.text)
