@@ -12,28 +12,42 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.clients import table
 from tests.clients.conftest import Prove, TenantOfKind
 from tests.clients.programs import FOLDER, USER, Tenant
 from tests.clients.table import Client, Proof
-from tests.helpers.person import open_chromium
+from tests.helpers.person import ARGUMENTS, chromium_path
+
+
+# Single-page apps sign in in a hidden frame when their refresh token has expired. The tenant's cookie is a third
+# party's there, which Chromium blocks unless somebody has changed this setting.
+PREFERENCES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A Chromium that allows third-party cookies."""
+    profile = tmp_path_factory.mktemp("chromium")
+    (profile / "Default").mkdir()
+    (profile / "Default" / "Preferences").write_text(json.dumps(PREFERENCES))
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=chromium_path(), args=ARGUMENTS, ignore_https_errors=True
+        )
+        context.set_default_timeout(10_000)
+        yield context
+        context.close()
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page of a browser that has been nowhere yet."""
-    context = chromium.new_context(ignore_https_errors=True)
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
+def page(chromium: BrowserContext) -> Iterator[Page]:
+    """A page of a browser that nobody is signed in with."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+    chromium.clear_cookies()
 
 
 class QuietFileHandler(SimpleHTTPRequestHandler):
@@ -105,7 +119,7 @@ def use(page: Page, tenant: Tenant, shown: Proof) -> None:
     shown.add("refresh")
     assert answer(page, "frame") == {"owner": USER, "fromCache": False}
     assert tenant.grant_types == ["authorization_code", "refresh_token", "authorization_code"]
-    shown.add("sign-in in a hidden frame")
+    shown.add("sign-in in a hidden frame, with third-party cookies")
     page.locator("#sign-out").click()
     ask = page.locator("#account")
     expect(user.or_(ask)).to_be_visible()
