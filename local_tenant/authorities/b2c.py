@@ -1,7 +1,5 @@
 """The shape of Azure AD B2C: URLs, issuer, metadata, scopes, claims, token responses."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,22 +9,12 @@ from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, json_segment
 from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
+from .base import OIDC_SCOPES, Address, Authority, Tokens
+from .refusals import Reason, Refused, ServiceError
 
 TENANT_NAME = "localtenant"
 DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
 
-RESPONSE_MODES = ["query", "fragment", "form_post"]
-RESPONSE_TYPES = [
-    "code",
-    "code id_token",
-    "code token",
-    "code id_token token",
-    "id_token",
-    "id_token token",
-    "token",
-    "token id_token",
-]
 CLAIMS = [
     *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
     *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
@@ -59,8 +47,19 @@ class AzureADB2C(Authority):
         "/tfp/<segment>/",
     )
     ERRORS = ERRORS
+    RESPONSE_TYPES = (
+        "code",
+        "code id_token",
+        "code token",
+        "code id_token token",
+        "id_token",
+        "id_token token",
+        "token",
+        "token id_token",
+    )
     resets_password = "app"
     refuses_request_without_pkce = True
+    has_direct_grants = True
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
         super().__init__(guid, apps, options, clock)
@@ -97,8 +96,17 @@ class AzureADB2C(Authority):
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
         return claims.get("iss") in [self.issuer(user_flow) for user_flow in self.user_flows]
 
+    def is_of_user_flow(self, claims: Mapping[str, object], user_flow: UserFlow) -> bool:
+        return str(claims.get(self._options.policy_claim)).lower() == user_flow.name.lower()
+
     def metadata(self, address: Address) -> dict[str, object]:
-        """The discovery document. As in B2C, it announces more than there is (see README.md)."""
+        """The discovery document. The UserInfo endpoint is in it where the user flow has one."""
+        document, back_channel = self._common_metadata(address), self.origins.back_channel
+        if address.user_flow.userinfo:
+            document["userinfo_endpoint"] = address.url(back_channel, "openid/v2.0/userinfo")
+        return document
+
+    def _common_metadata(self, address: Address) -> dict[str, object]:
         pages, back_channel = self.origins.pages, self.origins.back_channel
         return {
             "issuer": self.issuer(address.user_flow),
@@ -106,8 +114,8 @@ class AzureADB2C(Authority):
             "token_endpoint": address.url(back_channel, "oauth2/v2.0/token"),
             "end_session_endpoint": address.url(pages, "oauth2/v2.0/logout"),
             "jwks_uri": address.url(back_channel, "discovery/v2.0/keys"),
-            "response_modes_supported": RESPONSE_MODES,
-            "response_types_supported": RESPONSE_TYPES,
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -153,15 +161,28 @@ class AzureADB2C(Authority):
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
 
+    def default_scopes(self, scope: str) -> tuple[str, ...]:
+        api = next((api for api in self.apis if scope == f"{api.uri}/.default"), None)
+        if not api:
+            raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
+        if not api.granted:
+            raise Refused(Reason.SCOPE_NOT_GRANTED)
+        return tuple(f"{api.uri}/{name}" for name in sorted(api.granted))
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        asked, has_api = " ".join(scopes), self.audience(scopes, client_id) is not None
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+        if "token" in types and not has_api:
+            raise Refused(Reason.SCOPE_WITHOUT_API, scope=asked)
+        if "code" in types and not has_api and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_BOTH)
+
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         return grant.scopes  # B2C does not look at the `scope` of a token request with a code
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        wanted = self.authorized_scopes(scope, grant.client_id)
-        for name in wanted:
-            if name not in grant.scopes:
-                raise Refused(Reason.SCOPE_UNKNOWN, scope=name)
-        return wanted or grant.scopes
+        return self.authorized_scopes(scope, grant.client_id) or grant.scopes
 
     def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""
@@ -193,15 +214,9 @@ class AzureADB2C(Authority):
             **account.claims,
         }
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
-        claims["auth_time"] = grant.auth_time
-        if access_token:
-            half = hashlib.sha256(access_token.encode()).digest()[:16]
-            claims["at_hash"] = base64.urlsafe_b64encode(half).rstrip(b"=").decode()
-        return claims
+        return {**claims, "auth_time": grant.auth_time}
 
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
         claims = self._token_claims(grant, audience, self._options.access_token_lifetime)

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 # Code, OAuth error, text. The texts are the service's own, because apps look at them.
 ERRORS: Mapping[Reason, ErrorRow] = {
@@ -50,7 +50,18 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "The prompt included in the request contains invalid values. Expected 'none', 'login', "
         "'consent' or 'select_account'.",
     ),
-    Reason.RESPONSE_TYPE_NOT_ALLOWED: (
+    Reason.SCOPE_WITHOUT_API: (
+        "AADB2C90055",
+        "invalid_request",
+        "The scope '{scope}' provided in request must specify a resource, such as "
+        "'https://example.com/calendar.read'.",
+    ),
+    Reason.ID_TOKENS_NOT_ALLOWED: (
+        "AADB2C90057",
+        "unauthorized_client",
+        "The provided application is not configured to allow implicit grant.",
+    ),
+    Reason.ACCESS_TOKENS_NOT_ALLOWED: (
         "AADB2C90057",
         "unauthorized_client",
         "The provided application is not configured to allow implicit grant.",
@@ -132,12 +143,36 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "access_denied",
         "The user has cancelled entering self-asserted information.",
     ),
+    Reason.SCOPE_WITHOUT_OPENID: (
+        "AADB2C90110",
+        "invalid_request",
+        "The scope parameter must include 'openid' when requesting a response_type that includes 'id_token'.",
+    ),
+    Reason.SCOPE_WITHOUT_BOTH: (
+        "AADB2C90115",
+        "invalid_request",
+        "When requesting the 'code' response_type, the scope parameter must include a resource or client "
+        "ID for access tokens, and 'openid' for ID tokens. Additionally include 'offline_access' for refresh "
+        "tokens.",
+    ),
     Reason.SCOPE_UNKNOWN: (
         "AADB2C90117",
         "invalid_request",
         "The scope '{scope}' provided in the request is not supported.",
     ),
     Reason.PASSWORD_FORGOTTEN: ("AADB2C90118", "access_denied", "The user has forgotten their password."),
+    Reason.MAX_AGE_INVALID: (
+        "AADB2C90120",
+        "invalid_request",
+        "The max age parameter '{value}' specified in the request is invalid. Max age must be an integer "
+        "between '0' and '{longest}' inclusive.",
+    ),
+    Reason.SESSION_TOO_OLD: (
+        "AADB2C90121",
+        "interaction_required",
+        "The session of the user is older than the max age '{max_age}' and request prompt parameter has a "
+        "value of 'None'.",
+    ),
     Reason.ACCOUNT_GONE: (
         "AADB2C90128",
         "invalid_grant",
@@ -187,6 +222,16 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "the operation.",
     ),
     Reason.HINT_INVALID: ("AADB2C90210", "invalid_request", "The supplied id_token_hint is invalid."),
+    Reason.PASSWORD_GRANT_NOT_ALLOWED: (
+        "AADB2C90224",
+        "access_denied",
+        "Resource owner flow has not been enabled for the application.",
+    ),
+    Reason.PASSWORD_WRONG: (
+        "AADB2C90225",
+        "access_denied",
+        "The username or password provided in the request are invalid.",
+    ),
     Reason.GET_REFUSED: (
         "AADB2C90226",
         "invalid_request",

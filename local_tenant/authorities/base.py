@@ -1,8 +1,8 @@
 """What all kinds of authority have in common, and what each of them answers for itself."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import ClassVar, Literal
 
 from ..model.accounts import Account
@@ -11,87 +11,9 @@ from ..model.origins import Origins
 from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
+from .refusals import ErrorRow, Reason, Refused, ServiceError
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
-
-
-class Reason(Enum):
-    """Why a request is refused. Each kind of authority has its own code and text for it."""
-
-    # The authorization request
-    AUTHORITY_UNKNOWN = auto()
-    CLIENT_ID_MISSING = auto()
-    CLIENT_UNKNOWN = auto()
-    ONE_TENANT_APP = auto()
-    REDIRECT_URI_MISSING = auto()
-    REDIRECT_URI_UNREGISTERED = auto()
-    RESPONSE_TYPE_UNSUPPORTED = auto()
-    RESPONSE_TYPE_NOT_ALLOWED = auto()
-    RESPONSE_MODE_UNSUPPORTED = auto()
-    SCOPE_MISSING = auto()
-    SCOPE_UNKNOWN = auto()
-    SCOPE_NOT_GRANTED = auto()
-    SCOPES_OF_TWO_APIS = auto()
-    API_UNKNOWN = auto()
-    PROMPT_INVALID = auto()
-    CHALLENGE_MALFORMED = auto()
-    CHALLENGE_MISSING = auto()
-    # The person
-    SIGN_IN_NEEDED = auto()
-    CANCELLED = auto()
-    PASSWORD_FORGOTTEN = auto()
-    NOT_IN_TENANT = auto()
-    NOT_ASSIGNED = auto()
-    CONSENT_NEEDED = auto()
-    ADMIN_CONSENT_NEEDED = auto()
-    STEP_UP_NEEDED = auto()
-    # The token request
-    GET_REFUSED = auto()
-    PARAMETER_MISSING = auto()
-    GRANT_TYPE_UNSUPPORTED = auto()
-    SECRET_MISSING = auto()
-    SECRET_WRONG = auto()
-    SECRET_OF_PUBLIC_CLIENT = auto()
-    ORIGIN_MISSING = auto()
-    ORIGIN_NOT_ALLOWED = auto()
-    GRANT_UNREADABLE = auto()
-    GRANT_OF_OTHER_APP = auto()
-    GRANT_OF_OTHER_FLOW = auto()
-    CODE_EXPIRED = auto()
-    CODE_USED = auto()
-    REFRESH_TOKEN_EXPIRED = auto()
-    REFRESH_TOKEN_OF_SPA_EXPIRED = auto()
-    GRANT_REVOKED = auto()
-    ACCOUNT_GONE = auto()
-    ACCOUNT_DISABLED = auto()
-    VERIFIER_MALFORMED = auto()
-    VERIFIER_WRONG = auto()
-    # Sign-out
-    RETURN_ADDRESS_MALFORMED = auto()
-    HINT_MISSING = auto()
-    HINT_INVALID = auto()
-
-
-class Refused(Exception):
-    """A request is refused. `values` go into the text; `claims` is a claims challenge (JSON text)."""
-
-    def __init__(self, reason: Reason, *, claims: str = "", **values: object):
-        super().__init__(reason.name)
-        self.reason, self.claims, self.values = reason, claims, values
-
-
-# Code, OAuth error, text. The texts are the service's own, because apps look at them.
-ErrorRow = tuple[str, str, str]
-
-
-@dataclass(frozen=True)
-class ServiceError:
-    """An error as the service words it. `claims` is a claims challenge (JSON text)."""
-
-    code: str
-    error: str
-    text: str
-    claims: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,12 +41,15 @@ class Tokens:
     refresh_expires_in: int = 0
 
 
-class Authority:
+class Authority(ABC):
     """One kind of authority: its URLs, metadata, scopes, claims, errors. Knows nothing of HTTP."""
 
     name: ClassVar[str]
     # URL rules in front of an endpoint's path. Their variables are the arguments of `find_address`.
     URL_PREFIXES: ClassVar[tuple[str, ...]] = ("/<segment>/",)
+    RESPONSE_TYPES: ClassVar[tuple[str, ...]]
+    # Whether ID tokens of the token endpoint have at_hash.
+    HASHES_ACCESS_TOKENS = True
     PROMPTS: ClassVar[frozenset[str]] = frozenset({"none", "login", "consent", "select_account"})
     ERRORS: ClassVar[Mapping[Reason, ErrorRow]]
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
@@ -138,6 +63,7 @@ class Authority:
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
+    has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"
     tasks_api: WebApi
 
     def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
@@ -161,31 +87,35 @@ class Authority:
 
     # --- URLs, metadata, settings
 
+    @abstractmethod
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such authority."""
-        raise NotImplementedError
 
+    @abstractmethod
     def metadata(self, address: Address) -> dict[str, object]:
         """The discovery document."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
         """The JWK set that the metadata of this address names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def signing_key(self, keys: KeyRing, grant: Grant) -> SigningKey:
         """The key that signs tokens for this grant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
         """Whether a token with these claims names the issuer that it should."""
-        raise NotImplementedError
 
+    def is_of_user_flow(self, claims: Mapping[str, object], user_flow: UserFlow) -> bool:
+        """Whether a token with these claims comes from this user flow."""
+        return True
+
+    @abstractmethod
     def settings(self) -> dict[str, str]:
         """The settings by which an app finds this authority and its API."""
-        raise NotImplementedError
 
     # --- Requests
 
@@ -202,9 +132,20 @@ class Authority:
     def check_origin(self, app: AppRegistration, origin: str | None) -> None:
         """Raise Refused if this app's token requests must not come from this origin, None for no browser."""
 
+    @abstractmethod
     def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """What this app's authorization request with this `scope` is about. Raises Refused."""
-        raise NotImplementedError
+
+    def default_scopes(self, scope: str) -> tuple[str, ...]:
+        """The granted scopes of the API whose `.default` scope this is. Raises Refused."""
+        raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        """Raise Refused if these scopes do not bring what this `response_type` asks for."""
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        """Whether a session can be used for a request with this `login_hint`, "" for none."""
+        return True
 
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
@@ -217,39 +158,40 @@ class Authority:
         """The authentication contexts that a `claims` parameter asks for."""
         return frozenset()
 
+    @abstractmethod
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         """The scopes for a code. `scope` is that of the token request, "" for none. Raises Refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         """The scopes for a refresh token, likewise."""
-        raise NotImplementedError
 
     def check_contexts(self, claims_request: str, grant: Grant) -> None:
         """Raise Refused with a claims challenge if the person has to do more for these tokens."""
 
+    @abstractmethod
     def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the access token is for. None for no access token."""
-        raise NotImplementedError
 
     # --- Claims and token responses
 
+    @abstractmethod
     def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
         """The claims about a person, as they are at sign-in."""
-        raise NotImplementedError
 
     def current_claims(self, grant: Grant, account: Account) -> dict[str, object]:
         """The claims about a person at a token request."""
         return grant.claims
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
-        raise NotImplementedError
+    @abstractmethod
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
+        """The claims of an ID token for the app of the grant."""
 
+    @abstractmethod
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
-        raise NotImplementedError
+        """The claims of an access token for the API with the client ID `audience`."""
 
+    @abstractmethod
     def token_response(
         self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
@@ -257,11 +199,10 @@ class Authority:
 
         `client_info`: whether the request asked for it, as MSAL does.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def client_info(self, grant: Grant) -> str:
         """Who signed in. MSAL keys its accounts by it."""
-        raise NotImplementedError
 
     # --- Errors
 
@@ -275,17 +216,17 @@ class Authority:
         rows = [*self.ERRORS.values(), *self.MORE_ERRORS.values()]
         return next((ServiceError(code, row[1], f"{code}: {row[2]}") for row in rows if row[0] == code), None)
 
+    @abstractmethod
     def redirect_parameters(self, error: ServiceError) -> list[tuple[str, str]]:
         """The parameters of an authorization response with this error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def token_error(self, error: ServiceError) -> tuple[dict[str, object], int]:
         """The JSON members and the HTTP status of the token endpoint's answer with this error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error_lines(self, text: str) -> list[str]:
         """What an error page says."""
-        raise NotImplementedError
 
     def metadata_error(self, error: ServiceError) -> tuple[dict[str, object], int] | None:
         """The answer to a request for metadata of an unknown authority. None for a page."""

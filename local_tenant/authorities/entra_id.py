@@ -6,8 +6,9 @@ Source: Microsoft Learn, "Access tokens in the Microsoft identity platform", "Va
 from ..model.accounts import Account
 from ..model.grants import Grant
 from ..model.signing import KeyRing, SigningKey
-from .base import Address, Reason, Refused
+from .base import Address
 from .microsoft import PERSONAL_TENANT, Microsoft
+from .refusals import Reason, Refused
 
 TEMPLATE = "{tenantid}"
 MANY_TENANTS = ("organizations", "common", "consumers")

@@ -7,6 +7,7 @@ reference", "Claims challenges, claims requests, and client capabilities".
 import hashlib
 import json
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
@@ -15,8 +16,9 @@ from ..model.grants import Grant, Session
 from ..model.registrations import AppRegistration, Apps, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError, Tokens
+from .base import OIDC_SCOPES, Address, Authority, Tokens
 from .microsoft_errors import ERRORS, MORE_ERRORS, Trace
+from .refusals import Reason, Refused, ServiceError
 
 GRAPH_URI = "https://graph.microsoft.com"
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
@@ -51,6 +53,8 @@ class Microsoft(Authority):
     GRAPH_GRANTED: ClassVar[frozenset[str]]
     domain: str
     OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
+    RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
+    HASHES_ACCESS_TOKENS = False
     has_account_picker = True
     has_graph = True
 
@@ -67,9 +71,9 @@ class Microsoft(Authority):
         self.tasks_api = _own_api({"tasks.read", "tasks.write"}, {"tasks.admin"})
         self.apis = (self.tasks_api, _own_api({"notes.read"}, set()), self.graph)
 
+    @abstractmethod
     def issuer(self, tenant: str) -> str:
         """The issuer of tokens for this tenant, or for the template "{tenantid}"."""
-        raise NotImplementedError
 
     def tenant_of(self, account: Account) -> str:
         return account.tenant.lower() or self.guid
@@ -98,7 +102,7 @@ class Microsoft(Authority):
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": self.metadata_issuer(address.segment),
             "request_uri_parameter_supported": False,
@@ -148,6 +152,16 @@ class Microsoft(Authority):
         if prompt and prompt not in self.PROMPTS:  # one value only
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        claims = self.account_claims(session.account, session, new_user=False)
+        names = {session.account.email.lower(), str(claims["preferred_username"]).lower()}
+        is_known = login_hint.lower() in names or login_hint == self.login_hint(claims)
+        return not login_hint or is_known
 
     def check_origin(self, app: AppRegistration, origin: str | None) -> None:
         if app.type == "spa" and not origin:
@@ -294,12 +308,12 @@ class Microsoft(Authority):
         """The optional claim, an opaque text."""
         return base64url(f"O.{claims['oid']}.{claims['tid']}".encode())
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
         if grant.nonce:
             claims["nonce"] = grant.nonce
+        if grant.wants_auth_time:
+            claims["auth_time"] = grant.auth_time
         if "email" in scopes:
             claims["email"] = grant.claims["email"]
         if self._has_login_hint():

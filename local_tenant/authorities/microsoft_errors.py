@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 ERRORS: Mapping[Reason, ErrorRow] = {
     Reason.AUTHORITY_UNKNOWN: (
@@ -49,10 +49,15 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "unsupported_response_type",
         "The response type '{value}' is not supported.",
     ),
-    Reason.RESPONSE_TYPE_NOT_ALLOWED: (
+    Reason.ID_TOKENS_NOT_ALLOWED: (
         "AADSTS700054",
         "unsupported_response_type",
         "response_type 'id_token' is not enabled for the application.",
+    ),
+    Reason.ACCESS_TOKENS_NOT_ALLOWED: (
+        "AADSTS700051",
+        "unsupported_response_type",
+        "response_type 'token' is not enabled for the application.",
     ),
     Reason.RESPONSE_MODE_UNSUPPORTED: (
         "AADSTS70007",
@@ -63,6 +68,12 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "AADSTS900144",
         "invalid_request",
         "The request body must contain the following parameter: 'scope'.",
+    ),
+    Reason.SCOPE_WITHOUT_OPENID: (
+        "AADSTS70011",
+        "invalid_scope",
+        "The provided value for the input parameter 'scope' is not valid. The scope 'openid' is required "
+        "for an ID token.",
     ),
     Reason.SCOPE_UNKNOWN: (
         "AADSTS70011",
@@ -91,6 +102,16 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "Invalid size of Code_Challenge parameter.",
     ),
     Reason.SIGN_IN_NEEDED: (
+        "AADSTS50058",
+        "login_required",
+        "A silent sign-in request was sent but no user is signed in.",
+    ),
+    Reason.MAX_AGE_INVALID: (
+        "AADSTS9002313",
+        "invalid_request",
+        "Invalid request. Request is malformed or invalid.",
+    ),
+    Reason.SESSION_TOO_OLD: (
         "AADSTS50058",
         "login_required",
         "A silent sign-in request was sent but no user is signed in.",

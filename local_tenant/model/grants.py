@@ -79,6 +79,7 @@ class Grant:
     code_challenge_method: str
     issued_at: float
     contexts: frozenset[str] = frozenset()
+    wants_auth_time: bool = False
 
 
 @dataclass

@@ -126,5 +126,10 @@ def json_segment(value: object) -> str:
     return base64url(json.dumps(value, separators=(",", ":")).encode())
 
 
+def half_hash(value: str) -> str:
+    """`at_hash` or `c_hash` of a token or code (OpenID Connect Core, section 3.3.2.11)."""
+    return base64url(hashlib.sha256(value.encode()).digest()[:16])
+
+
 def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -6,9 +6,9 @@ from flask import Flask, Response, abort, request
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 
-from ..authorities.base import Refused
+from ..authorities.refusals import Refused
 from ..state import TenantState
-from . import control, endpoints, graph, pages, sign_out
+from . import control, endpoints, graph, pages, sign_out, userinfo
 from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
@@ -50,6 +50,8 @@ def create_app(tenant: TenantState) -> Flask:
     if tenant.authority.has_graph:
         # Metadata names userinfo at an https address, so it is here besides the other addresses of Graph.
         app.add_url_rule("/oidc/userinfo", view_func=graph.userinfo, methods=["GET", "POST"])
+    else:
+        add_user_flow_rule("openid/v2.0/userinfo", userinfo.userinfo, "GET", "POST")
 
     @app.context_processor
     def names() -> dict[str, object]:
@@ -110,6 +112,8 @@ def _name_in_record(endpoint: str | None) -> str:
     """The name of the request's endpoint in the record. What people do on pages is "page"."""
     if is_preflight():
         return "preflight"
+    if endpoint == "userinfo":
+        return endpoint
     on_page = request.method != "GET" or "step" in request.args
     if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
         return "page"

@@ -11,11 +11,11 @@ from ..authorities.microsoft import API_CONTEXT
 from ..state import TenantState
 
 
-def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any] | None:
-    """The claims of an access token for the API with this client ID. None for any other token."""
+def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str, Any] | None:
+    """The claims of an access token for one of the APIs with these client IDs. None for any other token."""
     registry = jwt.JWTClaimsRegistry(
         now=lambda: int(tenant.clock.now()),
-        aud={"essential": True, "value": audience},
+        aud={"essential": True, "values": list(audiences)},
         exp={"essential": True},
         sub={"essential": True},
     )

@@ -3,7 +3,7 @@
 from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..state import TenantState
 from .exchange import current_exchange
 

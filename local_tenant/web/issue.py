@@ -1,5 +1,7 @@
 """Access tokens and ID tokens, as both the authorization and the token endpoint issue them."""
 
+from collections.abc import Mapping
+
 from ..model.grants import Grant
 from ..model.signing import forge
 from ..model.steering import changed
@@ -16,10 +18,17 @@ def issue_access_token(tenant: TenantState, grant: Grant, scopes: tuple[str, ...
 
 
 def issue_id_token(
-    tenant: TenantState, grant: Grant, scopes: tuple[str, ...], access_token: str | None
+    tenant: TenantState,
+    grant: Grant,
+    scopes: tuple[str, ...],
+    access_token: str | None,
+    hashes: Mapping[str, object],
 ) -> str | None:
-    """A signed ID token, or what the `id_token` fault puts in its place. None leaves it out."""
-    claims = tenant.authority.id_token_claims(grant, scopes, access_token)
+    """A signed ID token, or what the `id_token` fault puts in its place. None leaves it out.
+
+    `hashes` are the claims about what is issued with it.
+    """
+    claims = {**tenant.authority.id_token_claims(grant, scopes), **hashes}
     key = tenant.authority.signing_key(tenant.keys, grant)
     previous, tenant.last_id_token = tenant.last_id_token, tenant.keys.sign(claims, key)
     fault = tenant.faults.take("id_token")

@@ -6,13 +6,15 @@ from urllib.parse import quote
 from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
 from ..model.mailbox import EmailProof
 from ..state import TenantState
-from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, find_app, forced_error
+from .answer import answer_refusal, forced_error
+from .authorize import begin_journey, check_redirect_uri, find_app
 from .endpoints import error_page
 from .exchange import current_exchange
+from .journey import Journey
 from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
@@ -324,8 +326,11 @@ def _page(template: str, error: FormError | None, **values: object) -> ResponseR
 
 
 def _language() -> str:
-    """The language that the app asks for in `ui_locales`, or else the browser. English if we have neither."""
-    asked = request.args.get("ui_locales", "").split()
+    """The language that the app asks for, or else the browser. English if we have neither.
+
+    `mkt` is Microsoft's own parameter for it.
+    """
+    asked = (request.args.get("ui_locales") or request.args.get("mkt", "")).split()
     preferred = asked or [tag for tag, quality in request.accept_languages if quality]
     tags = [tag.partition("-")[0].lower() for tag in preferred]
     return next((tag for tag in tags if tag in LANGUAGES), "en")

@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..model.grants import Grant
 from ..model.signing import base64url
 

@@ -6,8 +6,8 @@ from flask import Response, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from joserfc.errors import JoseError
 
-from ..authorities.base import Reason, Refused
 from ..authorities.microsoft import Microsoft
+from ..authorities.refusals import Reason, Refused
 from ..model.steering import changed
 from ..state import TenantState
 from .exchange import current_exchange

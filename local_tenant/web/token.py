@@ -9,12 +9,15 @@ from dataclasses import replace
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused, Tokens
+from ..authorities.base import Tokens
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
 from ..model.registrations import AppRegistration, UserFlow
+from ..model.signing import half_hash
 from ..state import TenantState
 from .clients import authenticated_client, required
+from .direct_grants import client_credentials_response, password_grant
 from .exchange import current_exchange
 from .issue import issue_access_token, issue_id_token
 from .pkce import check_verifier
@@ -26,6 +29,8 @@ def token() -> ResponseReturnValue:
     exchange = current_exchange()
     tenant = exchange.tenant
     try:
+        if _asks_for_app_token(tenant, exchange.user_flow):
+            return jsonify(client_credentials_response(tenant, exchange.user_flow))
         grant, scopes = _checked_request(tenant, exchange.user_flow)
     except Refused as refused:
         members, status = tenant.authority.token_error(tenant.authority.error_for(refused))
@@ -35,12 +40,19 @@ def token() -> ResponseReturnValue:
     return jsonify(tenant.authority.token_response(grant, scopes, tokens, client_info=asks_client_info))
 
 
+def _asks_for_app_token(tenant: TenantState, user_flow: UserFlow) -> bool:
+    is_asked = request.method == "POST" and request.form.get("grant_type") == "client_credentials"
+    return is_asked and tenant.authority.has_direct_grants and user_flow.kind != "ropc"
+
+
 def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, tuple[str, ...]]:
     """The grant that the request redeems, and the scopes for it. Raises Refused."""
     if request.method != "POST":
         raise Refused(Reason.GET_REFUSED)
     form = request.form
     grant_type = required(form, "grant_type")
+    if grant_type == "password" and user_flow.kind == "ropc":
+        return password_grant(tenant, user_flow)
     if grant_type == "authorization_code":
         code, redirect_uri = required(form, "code"), required(form, "redirect_uri")
         app = authenticated_client(tenant)
@@ -107,7 +119,10 @@ def _check_account(tenant: TenantState, grant: Grant) -> Account:
 def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
     access_token, id_token, refresh_token, lifetime = issue_access_token(tenant, grant, scopes), None, "", 0
     if "openid" in scopes:
-        id_token = issue_id_token(tenant, grant, scopes, access_token)
+        hashes = {}
+        if access_token and tenant.authority.HASHES_ACCESS_TOKENS:
+            hashes["at_hash"] = half_hash(access_token)
+        id_token = issue_id_token(tenant, grant, scopes, access_token, hashes)
     if "offline_access" in scopes:
         lifetime = _refresh_lifetime(tenant, grant)
         refresh_token = tenant.refresh_tokens.issue(grant, lifetime).value
