@@ -59,7 +59,7 @@ PASSPORT_OIDC = _of_npm("passport-azure-ad", "`OIDCStrategy`")
 PASSPORT_BEARER = _of_npm("passport-azure-ad", "`BearerStrategy`")
 AUTHLIB = Client("Authlib", "the client for Flask")
 IDENTITY = Client("identity", "`b2c_tenant_name` and its other settings for B2C")
-MSAL_PYTHON_NATIVE = Client("msal", "`PublicClientApplication`", ALL_KINDS)
+MSAL_PYTHON_NATIVE = Client("msal", "`PublicClientApplication`")
 
 CLIENTS = (
     MSAL_NODE_WEB,

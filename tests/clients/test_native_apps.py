@@ -29,7 +29,6 @@ def test_msal_node(kind: str, tenant_of_kind: TenantOfKind, tmp_path: Path, prov
         use("msal_node_native.js", tenant_of_kind(kind), tmp_path, shown)
 
 
-@pytest.mark.parametrize("kind", table.MSAL_PYTHON_NATIVE.kinds)
-def test_msal_python(kind: str, tenant_of_kind: TenantOfKind, tmp_path: Path, prove: Prove) -> None:
-    with prove(table.MSAL_PYTHON_NATIVE, kind) as shown:
-        use("msal_python_native.py", tenant_of_kind(kind), tmp_path, shown)
+def test_msal_python(tenant: Tenant, tmp_path: Path, prove: Prove) -> None:
+    with prove(table.MSAL_PYTHON_NATIVE) as shown:
+        use("msal_python_native.py", tenant, tmp_path, shown)
