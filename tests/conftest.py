@@ -24,6 +24,7 @@ class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
 
     GROUPS = (
         "tests/browser/",
+        "tests/clients/",
         "tests/deployment/test_gunicorn",
         "tests/deployment/test_nginx",
         "tests/oidc_provider/",

@@ -24,13 +24,13 @@ auth = Auth(
 
 
 @app.get("/")
-@auth.login_required
+@auth.login_required  # type: ignore[untyped-decorator]
 def home(*, context: dict[str, Any]) -> dict[str, Any]:
     return {"user": context["user"]["name"]}
 
 
 @app.get("/tasks")
-@auth.login_required(scopes=os.environ["SCOPES"].split())
+@auth.login_required(scopes=os.environ["SCOPES"].split())  # type: ignore[untyped-decorator]
 def call_api(*, context: dict[str, Any]) -> Any:
     headers = {"Authorization": f"Bearer {context['access_token']}"}
     return requests.get(ENDPOINT, headers=headers, timeout=10).json()
