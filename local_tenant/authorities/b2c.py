@@ -161,13 +161,15 @@ class AzureADB2C(Authority):
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
 
-    def default_scopes(self, scope: str) -> tuple[str, ...]:
+    def default_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         api = next((api for api in self.apis if scope == f"{api.uri}/.default"), None)
         if not api:
             raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
-        if not api.granted:
+        scopes = [f"{api.uri}/{name}" for name in sorted(api.scopes)]
+        granted = tuple(name for name in scopes if self._is_granted(name, client_id))
+        if not granted:
             raise Refused(Reason.SCOPE_NOT_GRANTED)
-        return tuple(f"{api.uri}/{name}" for name in sorted(api.granted))
+        return granted
 
     def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
         asked, has_api = " ".join(scopes), self.audience(scopes, client_id) is not None

@@ -136,8 +136,8 @@ class Authority(ABC):
     def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """What this app's authorization request with this `scope` is about. Raises Refused."""
 
-    def default_scopes(self, scope: str) -> tuple[str, ...]:
-        """The granted scopes of the API whose `.default` scope this is. Raises Refused."""
+    def default_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
+        """The scopes that the app was granted of the API whose `.default` scope this is. Raises Refused."""
         raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
     def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:

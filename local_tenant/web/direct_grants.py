@@ -44,7 +44,7 @@ def client_credentials_response(tenant: TenantState, user_flow: UserFlow) -> dic
     app = authenticated_client(tenant)
     if app.is_public:
         raise Refused(Reason.SECRET_MISSING)
-    scopes = tenant.authority.default_scopes(scope)
+    scopes = tenant.authority.default_scopes(scope, app.client_id)
     # The object ID of the app's service principal
     subject = str(uuid.uuid5(uuid.UUID(tenant.authority.guid), app.client_id))
     grant = _new_grant(tenant, app, user_flow, subject, scopes, {})
