@@ -18,7 +18,7 @@ from urllib.request import ProxyHandler, build_opener
 from . import trust
 from .authorities import DEFAULT_KIND, KINDS
 from .command import ENDING, HANG_UP, Signals, run, say
-from .home import home
+from .home import HomeUnusable, home
 from .model.origins import LOOPBACK
 from .server import PortTaken
 from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(tenant, options.command, signals, port, open_app=options.open)
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
+        return 2
+    except HomeUnusable as error:
+        say(str(error))
         return 2
 
 
@@ -185,6 +188,15 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+{trust_hint(tenant)}"""
+
+
+def trust_hint(tenant: LocalTenant) -> str:
+    if not tenant.https:
+        return ""
+    return f"""    CA        {tenant.ca_certificate}
+
+  Browsers warn of the certificate until you trust this CA: python -m local_tenant trust
 """
 
 

@@ -8,20 +8,30 @@ import platformdirs
 
 PRIVATE = 0o600
 READABLE = 0o644
+HINT = "To use another one, set LOCAL_TENANT_HOME."
+
+
+class HomeUnusable(Exception):
+    """The state folder cannot be made or written to. The message says why."""
 
 
 def home() -> Path:
     """The state folder, made if it is missing: LOCAL_TENANT_HOME, or else the usual one of the system.
 
     Other users of the machine may enter it, because programs that run as them read the CA bundle in it.
-    What they must not read belongs in `private_folder`. Raises OSError.
+    What they must not read belongs in `private_folder`. Raises HomeUnusable.
     """
     configured = os.environ.get("LOCAL_TENANT_HOME", "").strip()
     folder = Path(configured) if configured else platformdirs.user_data_path("local-tenant", appauthor=False)
     folder = folder.expanduser().absolute()
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # whatever the umask
+    try:
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755)  # whatever the umask
+    except OSError as error:
+        raise HomeUnusable(f"The state folder {folder} cannot be made: {error.strerror}. {HINT}") from error
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise HomeUnusable(f"The state folder {folder} cannot be written to. {HINT}")
     return folder
 
 

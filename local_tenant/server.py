@@ -124,6 +124,12 @@ class WebServer(wsgi.Server):
     def port(self) -> int:
         return int(self.bind_addr[1])
 
+    @property
+    def origin(self) -> str:
+        """The server's origin as clients write it, who leave out the port that is usual for the scheme."""
+        scheme, usual_port = ("https", 443) if self.ssl_adapter else ("http", 80)
+        return f"{scheme}://{LOOPBACK}" if self.port == usual_port else f"{scheme}://{LOOPBACK}:{self.port}"
+
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         try:
             bound: socket.socket = super().bind(family, type, proto)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
@@ -64,8 +65,8 @@ class LocalTenant:
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
-    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is the IP address to
-    listen on. Any other than 127.0.0.1 needs `https`, or entering raises ValueError.
+    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is an IP address
+    to listen on besides 127.0.0.1. It needs `https`, or else ValueError is raised.
 
     `home` is a state folder with the certificate authority to use, which then stays the same from start to
     start. Without one, the tenant's CA is temporary. `ca_bundle` and `ca_certificate` are the paths of CA
@@ -91,8 +92,8 @@ class LocalTenant:
         if listen != LOOPBACK and not https:
             raise ValueError("A tenant that other machines can reach needs https.")
         self.kind = kind
-        self.listen = listen
-        self._port, self._https, self._home = port, https, home
+        self.https, self.listen = https, listen
+        self._port, self._home = port, home
         self._announce = announce
         self._tenant = TenantState(kind, redirect_uris, announce)
         self._tenant.app.logout_url = logout_url
@@ -111,21 +112,22 @@ class LocalTenant:
     def _start(self, stack: ExitStack) -> None:
         authority, origins = self._tenant.authority, self._tenant.authority.origins
         tls = self._certificate_authority(stack).server_context(authority.host_names)
-        if self._https:
+        if self.https:
             origins.https = True
             origins.hosts += (CONTAINER_HOST, *authority.host_names)
         app, api = create_app(self._tenant), create_api(self._tenant)
-        apps = [(app, tls), (api, tls)] if self._https else [(app, None), (app, tls), (api, None)]
+        apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]
         servers = list[WebServer]()
         stack.callback(_stop_all, servers)
+        on_loopback = []
         for offset, (wsgi_app, context) in enumerate(apps):
             port = self._port and self._port + offset
-            servers.append(WebServer(port, wsgi_app, context, self.listen))
-        addresses = [f"{LOOPBACK}:{server.port}" for server in servers]
-        if self._https:
-            origins.set(f"https://{addresses[0]}", f"https://{addresses[0]}", f"https://{addresses[1]}")
-        else:
-            origins.set(f"http://{addresses[0]}", f"https://{addresses[1]}", f"http://{addresses[2]}")
+            first, *more = _addresses(self.listen)
+            servers.append(WebServer(port, wsgi_app, context, first))
+            on_loopback.append(servers[-1])
+            for address in more:
+                servers.append(WebServer(on_loopback[-1].port, wsgi_app, context, address))
+        origins.set([server.origin for server in on_loopback])
         for server in servers:
             server.serve_in_background()
 
@@ -200,12 +202,19 @@ class LocalTenant:
             **self._tenant.authority.settings(),
             "REDIRECT_URI": self._tenant.app.redirect_uris[0],
             # Where pages are served over http, the app accepts that at this origin only.
-            "INSECURE_SIGN_IN_ORIGIN": "" if self._https else self.url,
+            "INSECURE_SIGN_IN_ORIGIN": "" if self.https else self.url,
             "SECRET_KEY": self._secret_key,
             **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
             **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
             **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
         }
+
+
+def _addresses(listen: str) -> list[str]:
+    """The addresses to listen on. This machine itself can always reach the tenant at 127.0.0.1."""
+    if listen == LOOPBACK or ip_address(listen).is_unspecified:
+        return [listen]
+    return [LOOPBACK, listen]
 
 
 def _stop_all(servers: Sequence[WebServer]) -> None:

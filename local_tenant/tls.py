@@ -1,8 +1,11 @@
 """The certificate authority of this machine's tenants, and certificates for their servers."""
 
 import os
+import re
 import ssl
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -15,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .home import READABLE, create_file, private_folder, write_file
@@ -27,6 +31,7 @@ CERTIFICATE_LIFETIME = timedelta(days=397)
 # A CA in a trust store must not be able to sign for other sites. Names below these are permitted as well.
 PERMITTED_DOMAINS = ("localhost", CONTAINER_HOST, "b2clogin.com", "ciamlogin.com")
 PERMITTED_NETWORKS = ("127.0.0.0/8", "::1/128")
+CERTIFICATE_IN_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 JAVA_PASSWORD = "changeit"  # that of Java's own store, which holds no secrets either
 LOCAL_NAMES = (LOOPBACK, "::1", "localhost", CONTAINER_HOST)
 
@@ -114,7 +119,7 @@ def write_java_truststore(bundle: Path) -> Path:
     if not store.exists() or store.stat().st_mtime < bundle.stat().st_mtime:
         certificates = [
             pkcs12.PKCS12Certificate(certificate, str(number).encode())
-            for number, certificate in enumerate(x509.load_pem_x509_certificates(bundle.read_bytes()))
+            for number, certificate in enumerate(_readable_certificates(bundle.read_bytes()))
         ]
         encryption = serialization.BestAvailableEncryption(JAVA_PASSWORD.encode())
         write_file(store, pkcs12.serialize_java_truststore(certificates, encryption), READABLE)
@@ -123,7 +128,15 @@ def write_java_truststore(bundle: Path) -> Path:
 
 def java_options(store: Path) -> str:
     """The options that make Java use this trust store."""
-    return f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD}"
+    return f'"-Djavax.net.ssl.trustStore={store}" -Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD}'
+
+
+def _readable_certificates(bundle: bytes) -> Iterator[x509.Certificate]:
+    """The certificates of a bundle, without those that break RFC 5280. Some public CAs do."""
+    for pem in CERTIFICATE_IN_PEM.findall(bundle):
+        with warnings.catch_warnings(), suppress(ValueError):
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            yield x509.load_pem_x509_certificate(pem)
 
 
 def _trusted_cas(own_bundle: Path) -> bytes:

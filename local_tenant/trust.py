@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .home import home
+from .home import HomeUnusable, home
 from .tls import (
     CA_NAME,
     PERMITTED_DOMAINS,
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         folder = home()
-        files = write_ca_files(folder, lasting_authority(folder, announce=print))
-    except OSError as error:
-        print(f"The state folder cannot be used: {error}. To use another one, set LOCAL_TENANT_HOME.")
+    except HomeUnusable as error:
+        print(error)
         return 2
+    files = write_ca_files(folder, lasting_authority(folder, announce=print))
     if not options.install and not options.remove:
         print(explanation(files))
         return 0
@@ -136,8 +136,8 @@ def explanation(files: CaFiles) -> str:
 The local tenant's certificate authority
   alone                 {certificate}
   with the public CAs   {bundle}
-It stays the same from start to start. Certificates that it signs are good for this machine's loopback addresses,
-for {", ".join(PERMITTED_DOMAINS)}, and for names below these.
+It stays the same from start to start. Certificates that it signs are good for the loopback addresses, for
+{", ".join(PERMITTED_DOMAINS)}, and for names below these.
 
 A command that the tenant runs (python -m local_tenant COMMAND) has these variables already. Others need them:
   Python (requests, MSAL)       REQUESTS_CA_BUNDLE={bundle}
@@ -147,7 +147,7 @@ A command that the tenant runs (python -m local_tenant COMMAND) has these variab
   OpenSSL, Ruby, PHP            SSL_CERT_FILE={bundle}
   .NET and Go on Linux          SSL_CERT_FILE={bundle}
   .NET and Go elsewhere         none: they use the system's store, see below
-  Java                          JAVA_TOOL_OPTIONS="{java_options(store)}"
+  Java                          JAVA_TOOL_OPTIONS='{java_options(store)}'
 
 {for_the_system(certificate)}
 python -m local_tenant trust --install does this for you, and --remove undoes it:

@@ -1,5 +1,6 @@
 """Where the servers of a tenant are, and by which name a request reached them."""
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
@@ -23,8 +24,9 @@ class Origins:
         self.api = ""
         self._pages = self._back_channel = ""
 
-    def set(self, pages: str, back_channel: str, api: str) -> None:
-        self._pages, self._back_channel, self.api = pages, back_channel, api
+    def set(self, origins: Sequence[str]) -> None:
+        """Take the origins of pages, back channel and API, or of both pages and back channel, and API."""
+        self._pages, self._back_channel, self.api = origins[0], origins[-2], origins[-1]
 
     def answer_as(self, origin: str) -> None:
         """Name `origin` in the answer to the current request. With "", name 127.0.0.1."""
@@ -41,7 +43,8 @@ class Origins:
     @property
     def port(self) -> int:
         """The port of the pages on this machine."""
-        return urlsplit(self._pages).port or 0
+        parts = urlsplit(self._pages)
+        return parts.port or (443 if parts.scheme == "https" else 80)
 
     def here(self, url: str) -> str:
         """`url` with the name for this machine that the request at hand uses."""

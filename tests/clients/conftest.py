@@ -57,7 +57,7 @@ def tenant(tenant_of_kind: TenantOfKind) -> Tenant:
 def prove(pytestconfig: pytest.Config, record_property: Callable[[str, object], None]) -> Prove:
     """A function: the proof of what a client does, to be kept while it does so.
 
-    At its end, the README has to say the same, unless it is to be written.
+    At its end, the documentation has to say the same, unless it is to be written.
     """
     writes_table = pytestconfig.getoption(WRITE_TABLE, default=False)
 
@@ -72,7 +72,7 @@ def prove(pytestconfig: pytest.Config, record_property: Callable[[str, object], 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(WRITE_TABLE, action="store_true", help="write the README's table of clients that work")
+    parser.addoption(WRITE_TABLE, action="store_true", help="write local_tenant/docs/clients.md")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The clients of this folder, and the table about them in the local tenant's README.
+"""The clients of this folder, and the table about them in the local tenant's documentation.
 
 `pytest tests/clients --write-client-table` writes the table. Without the option, the tests compare it with
 what the clients did.
@@ -15,7 +15,7 @@ from tests.helpers import npm
 from tests.helpers.processes import ROOT
 
 FOLDER = Path(__file__).resolve().parent
-DOCUMENT = ROOT / "local_tenant" / "README.md"
+DOCUMENT = ROOT / "local_tenant" / "docs" / "clients.md"
 TABLE = re.compile(r"(?<=<!-- clients -->\n).*?(?=<!-- end of clients -->)", re.DOTALL)
 HEAD = "| client | version | `--kind` | what the tests do with it |\n|---|---|---|---|\n"
 
@@ -101,7 +101,7 @@ class Proof:
 
 
 def documented() -> set[Row]:
-    """The rows of the README's table, one for each kind."""
+    """The rows of the documented table, one for each kind."""
     found = TABLE.search(DOCUMENT.read_text(encoding="utf-8"))
     assert found, f"{DOCUMENT} has no table of clients"
     rows = [line.strip("| ").split(" | ") for line in found[0].splitlines()[2:]]
@@ -113,7 +113,7 @@ def documented() -> set[Row]:
 
 
 def write(rows: Iterable[Row]) -> None:
-    """Write the table into the README. Kinds at which a client did the same share a line."""
+    """Write the table into the document. Kinds at which a client did the same share a line."""
     written, kinds = set(rows), dict[tuple[str, str, str], list[str]]()
     for client in CLIENTS:
         for row in sorted((row for row in written if row.client == client.name), key=lambda row: row.kind):

@@ -1,4 +1,4 @@
-"""The table of clients in the local tenant's README. Each test of a client compares its own row."""
+"""The table of clients in the local tenant's documentation. Each test of a client compares its own row."""
 
 from tests.clients.table import CLIENTS, documented
 
