@@ -1,9 +1,9 @@
-// A single-page app on MSAL.js. The test serves settings.json. `redirectUri` is for popups and hidden frames.
+// A single-page app on MSAL.js. settings.json holds what the tenant says about it.
 const user = document.getElementById("user");
 const answer = document.getElementById("answer");
 
 async function start() {
-  const { auth, scopes, endpoint, redirectUri } = await (await fetch("settings.json")).json();
+  const { auth, scopes, endpoint } = await (await fetch("settings.json")).json();
   const client = new msal.PublicClientApplication({ auth });
 
   function showUser() {
@@ -32,7 +32,7 @@ async function start() {
 
   onClick("redirect", () => client.loginRedirect({ scopes }));
   onClick("popup", async () => {
-    const { account } = await client.loginPopup({ scopes, redirectUri });
+    const { account } = await client.loginPopup({ scopes });
     client.setActiveAccount(account);
     showUser();
   });
@@ -40,11 +40,7 @@ async function start() {
   onClick("refresh", async () => callApi(await client.acquireTokenSilent({ scopes, forceRefresh: true })));
   onClick("frame", async () =>
     callApi(
-      await client.acquireTokenSilent({
-        scopes,
-        redirectUri,
-        cacheLookupPolicy: msal.CacheLookupPolicy.Skip,
-      }),
+      await client.acquireTokenSilent({ scopes, cacheLookupPolicy: msal.CacheLookupPolicy.Skip }),
     ),
   );
   onClick("sign-out", () => client.logoutRedirect({ account: client.getActiveAccount() }));
