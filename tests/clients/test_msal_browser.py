@@ -23,6 +23,8 @@ from tests.helpers.person import ARGUMENTS, chromium_path
 # When its refresh token has expired, a single-page app signs in in a hidden frame. There, the tenant's cookie
 # is that of a third party, which Chromium blocks by default.
 PREFERENCES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
+# A process for each site takes longer to start than to show these small pages.
+FEW_PROCESSES = ["--in-process-gpu", "--disable-site-isolation-trials", "--renderer-process-limit=1"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContex
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium_path(),
-            args=ARGUMENTS,
+            args=[*ARGUMENTS, *FEW_PROCESSES],
             ignore_https_errors=True,
         )
         context.set_default_timeout(10_000)
