@@ -18,10 +18,18 @@ from urllib.request import ProxyHandler, build_opener
 from . import trust
 from .authorities import DEFAULT_KIND, KINDS
 from .command import ENDING, HANG_UP, Signals, run, say
+from .configuration import (
+    ConfigurationError,
+    default_configuration,
+    example,
+    lasting_tenant_id,
+)
 from .home import HomeUnusable, home
+from .kept import Kept
+from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
 from .server import PortTaken
-from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
+from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant
 from .tls import java_options, write_java_truststore
 
 DEFAULT_APP_PORT = 5000
@@ -39,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["trust"]:
         return trust.main(arguments[1:])
     options = parse(arguments)
+    if options.command[:1] == ["init"]:
+        return init(options.command[1:], options.kind)
     # Set before the tenant starts, so that Ctrl-C is as quiet during the start as it is later.
     signals = Signals(ENDING if options.command else ENDING + HANG_UP)
     port = app_port(options.command, os.environ)
@@ -54,15 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             https=options.https,
             home=home(),
             listen=options.listen,
+            control=options.control,
+            config=options.config,
+            database=options.database,
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
-    except HomeUnusable as error:
+    except (ConfigurationError, DatabaseUnusable, HomeUnusable) as error:
         say(str(error))
         return 2
+
+
+def init(arguments: Sequence[str], kind: str) -> int:
+    """Print a file that sets up the tenant as it is without one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_tenant init",
+        description="Print a file for --config, with the IDs and secrets that the tenant has without one.",
+    )
+    add_kind(parser)
+    kind = parser.parse_args(arguments).kind or kind or DEFAULT_KIND
+    tenant_id = lasting_tenant_id(kind)
+    configuration = default_configuration(kind, [DEFAULT_REDIRECT_URI], tenant_id=tenant_id)
+    print(example(configuration, Kept(home(), tenant_id)), end="")
+    return 0
 
 
 def remedy(taken: PortTaken) -> str:
@@ -81,10 +108,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local_tenant",
         description="A stand-in for a Microsoft tenant and a web API, for development only.",
+        epilog="Other commands: init prints a file for --config, trust makes browsers trust the tenant.",
     )
-    parser.add_argument(
-        "--kind", choices=KINDS, default=DEFAULT_KIND, help="what it stands in for (default: %(default)s)"
-    )
+    add_kind(parser)
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default: %(default)s)"
     )
@@ -100,7 +126,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="let containers and other machines reach it, for example at 0.0.0.0; implies --https "
         "(default: %(default)s)",
     )
+    parser.add_argument("--config", metavar="FILE", help="set the tenant up by a TOML file (see init)")
+    parser.add_argument("--database", metavar="FILE", help="keep accounts in an SQLite file")
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
+    parser.add_argument(
+        "--control", action="store_true", help="turn on the control API, for programs on this machine"
+    )
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
@@ -124,6 +155,12 @@ def is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def add_kind(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind", choices=KINDS, default="", help=f"what it stands in for (default: {DEFAULT_KIND})"
+    )
 
 
 def from_environment(name: str) -> str:
@@ -184,6 +221,7 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
   Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. {who_can_use(tenant)}
 
+    Values    {tenant.url}
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}

@@ -1,7 +1,6 @@
 """LocalTenant: a tenant that runs in threads of this process."""
 
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +9,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
+from .configuration import default_configuration, lasting_tenant_id, load
+from .kept import Kept
 from .model.origins import CONTAINER_HOST, LOOPBACK
 from .server import WebServer
-from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
+from .state import TenantState
 from .tls import CertificateAuthority, lasting_authority, temporary_authority, write_ca_files
 from .web.api import create_api
 from .web.app import create_app
@@ -58,20 +59,22 @@ OTHER_AUTHORITIES = (
 
 
 class LocalTenant:
-    """A running tenant, as a context manager. Entering raises PortTaken.
+    """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
 
-    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
-    front-channel sign-out, which B2C does not have.
+    `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
+    app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
+    tests need. The command line leaves it off. `config` is a file that sets up the tenant.
+    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and OSError.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
     web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is an IP address
     to listen on besides 127.0.0.1. It needs `https`, or else ValueError is raised.
 
-    `home` is a state folder with the certificate authority to use, which then stays the same from start to
-    start. Without one, the tenant's CA is temporary. `ca_bundle` and `ca_certificate` are the paths of CA
-    files, with and without the public CAs. `announce` is called with one line for each verification code,
-    and when the CA had to be replaced.
+    `home` is a state folder. With one, the certificate authority, IDs, secrets and signing keys stay the same
+    from start to start. Without one, they are new, except for what `config` says. `ca_bundle` and
+    `ca_certificate` are the paths of CA files, with and without the public CAs. `announce` is called with one
+    line for each verification code, and when the CA had to be replaced.
     """
 
     ca_bundle: str
@@ -82,22 +85,31 @@ class LocalTenant:
         port: int = 0,
         redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
         announce: Callable[[str], None] = lambda line: None,
-        kind: str = DEFAULT_KIND,
+        kind: str = "",
         logout_url: str = "",
         *,
+        control: bool = True,
         https: bool = False,
         home: Path | None = None,
         listen: str = LOOPBACK,
+        config: Path | str | None = None,
+        database: Path | str | None = None,
     ):
         if listen != LOOPBACK and not https:
             raise ValueError("A tenant that other machines can reach needs https.")
-        self.kind = kind
-        self.https, self.listen = https, listen
-        self._port, self._home = port, home
-        self._announce = announce
-        self._tenant = TenantState(kind, redirect_uris, announce)
-        self._tenant.app.logout_url = logout_url
-        self._secret_key = secrets.token_urlsafe(48)
+        if config:
+            configuration = load(config, redirect_uris, kind)
+        else:
+            kind = kind or DEFAULT_KIND
+            tenant_id = lasting_tenant_id(kind) if home else ""
+            configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
+        kept = Kept(home, configuration.tenant_id)
+        self.kind, self.https, self.listen = configuration.kind, https, listen
+        self._port, self._home, self._database = port, home, database
+        self._announce, self._with_control = announce, control
+        self._tenant = TenantState(configuration, kept, announce)
+        self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
+        self._secret_key = kept.secret_key()
         self._running = ExitStack()
 
     def __enter__(self) -> "LocalTenant":
@@ -111,11 +123,14 @@ class LocalTenant:
 
     def _start(self, stack: ExitStack) -> None:
         authority, origins = self._tenant.authority, self._tenant.authority.origins
+        stack.callback(self._tenant.close)
+        self._tenant.open_accounts(self._database)
         tls = self._certificate_authority(stack).server_context(authority.host_names)
         if self.https:
             origins.https = True
             origins.hosts += (CONTAINER_HOST, *authority.host_names)
-        app, api = create_app(self._tenant), create_api(self._tenant)
+        app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
+        api = create_api(self._tenant)
         apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]
         servers = list[WebServer]()
         stack.callback(_stop_all, servers)
@@ -138,8 +153,8 @@ class LocalTenant:
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
             authority = temporary_authority()
-        files = write_ca_files(folder, authority)
-        self.ca_bundle, self.ca_certificate = str(files.bundle), str(files.certificate)
+        self._ca_files = write_ca_files(folder, authority)
+        self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
         return authority
 
     def stop(self) -> None:
@@ -168,6 +183,12 @@ class LocalTenant:
         return self._tenant.authority.guid
 
     @property
+    def authority_url(self) -> str:
+        """The authority where users sign in, as clients are given it. With B2C, it names the user flow."""
+        authority = self._tenant.authority
+        return authority.authority_url(authority.sign_in_address)
+
+    @property
     def api_url(self) -> str:
         """Address of the protected web API of tasks."""
         return f"{self._tenant.authority.origins.api}/tasks"
@@ -191,7 +212,8 @@ class LocalTenant:
     @property
     def account(self) -> dict[str, str]:
         """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
-        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._tenant.first_account.sub}
+        account = self._tenant.example_accounts[0]
+        return {"email": account.email, "password": account.password, "sub": account.sub}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -200,7 +222,9 @@ class LocalTenant:
         return {
             **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
-            "REDIRECT_URI": self._tenant.app.redirect_uris[0],
+            "LOCAL_TENANT_URL": self.url,
+            "LOCAL_TENANT_AUTHORITY": self.authority_url,
+            "REDIRECT_URI": next(iter(self._tenant.app.redirect_uris), ""),
             # Where pages are served over http, the app accepts that at this origin only.
             "INSECURE_SIGN_IN_ORIGIN": "" if self.https else self.url,
             "SECRET_KEY": self._secret_key,

@@ -4,21 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..model.accounts import Account
+from ..model.attributes import ATTRIBUTES
 from ..model.grants import Grant, Session
-from ..model.registrations import Apps, UserFlow, UserFlowKind, WebApi
+from ..model.registrations import UserFlow, UserFlowKind
 from ..model.signing import KeyRing, SigningKey, json_segment
-from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
 from .base import OIDC_SCOPES, Address, Authority, Tokens
 from .refusals import Reason, Refused, ServiceError
 
-TENANT_NAME = "localtenant"
-DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
-
-CLAIMS = [
-    *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
-    *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
-]
+# User flows that return everything announce these, and all user flows what follows.
+DEFAULT_CLAIMS = ("name", "given_name", "family_name", "city", "emails", "oid", "newUser")
+FIXED_CLAIMS = ("sub", "tfp", "iss", "iat", "exp", "aud", "acr", "nonce", "auth_time")
 
 
 @dataclass(frozen=True)
@@ -58,25 +54,30 @@ class AzureADB2C(Authority):
         "token id_token",
     )
     resets_password = "app"
+    has_user_flows = True
     refuses_request_without_pkce = True
     has_direct_grants = True
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        super().__init__(guid, apps, options, clock)
-        self.user_flows = [
+    DOMAIN = "localtenant.onmicrosoft.com"
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [
             UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in"),
             UserFlow("B2C_1_profileediting1", "edit_profile"),
             UserFlow("B2C_1_passwordreset1", "reset_password"),
             UserFlow("B2C_1_ROPC_Auth", "ropc"),
         ]
-        self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
-        self.apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"https://{domain}/{name}"
 
     # --- URLs and metadata
 
     @property
     def host_names(self) -> tuple[str, ...]:
-        return (f"{TENANT_NAME}.b2clogin.com",)
+        return (f"{self.tenant_name}.b2clogin.com",)
 
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
@@ -84,9 +85,12 @@ class AzureADB2C(Authority):
         """The address of a request, or None if there is no such tenant or user flow."""
         name = (policy or query.get("p", "")).lower()
         user_flow = next((flow for flow in self.user_flows if flow.name.lower() == name), None)
-        if not user_flow or segment.lower() not in (DOMAIN, self.guid):
+        if not user_flow or segment.lower() not in (self.domain, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+
+    def addresses(self) -> list[Address]:
+        return [UserFlowAddress(flow, self.domain, tfp=False, in_query=False) for flow in self.user_flows]
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":
@@ -120,8 +124,13 @@ class AzureADB2C(Authority):
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-            "claims_supported": CLAIMS,
+            "claims_supported": self._claims_of(address.user_flow),
         }
+
+    @staticmethod
+    def _claims_of(user_flow: UserFlow) -> list[str]:
+        returns = DEFAULT_CLAIMS if user_flow.returns is None else user_flow.returns
+        return [*returns, *FIXED_CLAIMS]
 
     def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
         return {"keys": [key.jwk() for key in keys.published(self._options.keys)]}
@@ -131,7 +140,7 @@ class AzureADB2C(Authority):
 
     def settings(self) -> dict[str, str]:
         return {
-            "B2C_TENANT_NAME": TENANT_NAME,
+            "B2C_TENANT_NAME": self.tenant_name,
             "B2C_TENANT_ID": self.guid,
             "CLIENT_ID": self.app.client_id,
             "CLIENT_SECRET": self.app.client_secret,
@@ -201,12 +210,14 @@ class AzureADB2C(Authority):
         raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
     def _is_granted(self, scope: str, client_id: str) -> bool:
-        return scope == client_id or any(api.grants_scope(scope) for api in self.apis)
+        app, (uri, _, name) = self.apps.find(client_id), scope.rpartition("/")
+        api = next((api for api in self.apis if api.uri == uri), None)
+        return scope == client_id or bool(app and api and app.has_permission(api, name))
 
     # --- claims
 
     def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
-        optional = {"given_name": account.given_name, "family_name": account.surname, "city": account.city}
+        optional = {attribute.claim: getattr(account, attribute.member) for attribute in ATTRIBUTES.values()}
         return {
             "oid": account.sub,
             **{name: value for name, value in optional.items() if value},
@@ -240,7 +251,7 @@ class AzureADB2C(Authority):
             "aud": audience,
             **({"nonce": grant.nonce} if grant.nonce else {}),
             "iat": now,
-            **grant.claims,
+            **grant.user_flow.returned(grant.claims),
             user_flow_claim: user_flow_name if user_flow_claim == "tfp" else user_flow_name.lower(),
         }
 
@@ -303,7 +314,3 @@ class AzureADB2C(Authority):
 
     def _description(self, text: str) -> str:
         return error_description(text, self._clock.now())
-
-
-def _web_api(name: str, scopes: str, granted: str) -> WebApi:
-    return WebApi(f"https://{DOMAIN}/{name}", frozenset(scopes.split()), frozenset(granted.split()))

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
 from ..model.origins import Origins
-from ..model.registrations import AppRegistration, Apps, UserFlow, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
 from .refusals import ErrorRow, Reason, Refused, ServiceError
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
+TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
+
+SIGN_IN_KINDS: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
 
 @dataclass(frozen=True)
@@ -63,26 +67,48 @@ class Authority(ABC):
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
+    has_consent = False  # users consent to scopes that no administrator has granted
+    has_user_flows = False  # by name, each with an authority of its own
+    DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
     has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"
-    tasks_api: WebApi
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        self.guid, self.origins, self.apps, self.apis = guid, Origins(), apps, tuple[WebApi, ...]()
-        self.user_flows = list[UserFlow]()
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        self.guid, self.tenant_name = configuration.tenant_id, configuration.name
+        self.domain, self.origins = configuration.domain, Origins()
+        self.apps, self.apis = configuration.apps, tuple(configuration.apis)
+        self.user_flows = list(configuration.user_flows)
         self._options, self._clock = options, clock
-
-    @property
-    def app(self) -> AppRegistration:
-        """The app that `settings` are for."""
-        return self.apps.first
 
     @property
     def host_names(self) -> tuple[str, ...]:
         """The host names of the service itself that this tenant answers to."""
         return ()
 
-    def more_accounts(self) -> list[Account]:
-        """Accounts that are there from the start, besides the first one."""
+    @property
+    def tasks_api(self) -> WebApi:
+        """The API that the tenant serves itself."""
+        return next(api for api in self.apis if TASKS_SCOPE in api.scopes)
+
+    @property
+    def app(self) -> AppRegistration:
+        """The app that `settings` are for."""
+        return self.apps.first
+
+    # --- What a tenant has that is not set up otherwise
+
+    @classmethod
+    @abstractmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        """The user flows of a tenant where nobody has set up others."""
+
+    @classmethod
+    @abstractmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        """The URI that scopes of this web API begin with."""
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
+        """Accounts besides the first one."""
         return []
 
     # --- URLs, metadata, settings
@@ -92,6 +118,20 @@ class Authority(ABC):
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such authority."""
+
+    @abstractmethod
+    def addresses(self) -> list[Address]:
+        """The addresses that apps use, as people write them."""
+
+    @property
+    def sign_in_address(self) -> Address:
+        """The address of the first user flow where people sign in, or else of the first user flow."""
+        addresses = self.addresses()
+        return next((each for each in addresses if each.user_flow.kind in SIGN_IN_KINDS), addresses[0])
+
+    def authority_url(self, address: Address) -> str:
+        """The authority as clients are given it."""
+        return address.url(self.origins.back_channel, "").rstrip("/")
 
     @abstractmethod
     def metadata(self, address: Address) -> dict[str, object]:
@@ -150,8 +190,8 @@ class Authority(ABC):
     def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
-        """The scopes that the person has to consent to first. Raises Refused."""
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
+        """The scopes that the person has to consent to first, for this app. Raises Refused."""
         return []
 
     def contexts_in(self, claims_request: str) -> frozenset[str]:

@@ -22,7 +22,7 @@ class EntraID(Microsoft):
     name = "Microsoft Entra ID"
     USER_FLOW = ("sign-in", "sign_in")
     GRAPH_GRANTED = frozenset({"User.Read"})
-    domain = "localtenant.example"
+    DOMAIN = "localtenant.example"
     may_sign_up = False
 
     def issuer(self, tenant: str) -> str:
@@ -54,7 +54,11 @@ class EntraIDManyTenants(EntraID):
     Each account signs in to its home tenant, whichever that is.
     """
 
-    def more_accounts(self) -> list[Account]:
+    def _segments(self) -> tuple[str, ...]:
+        return (*MANY_TENANTS, self.guid)
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
         return [
             Account("grace@fabrikam.example", PASSWORD, "Grace Fabrikam", tenant=OTHER_TENANT),
             Account("alan@outlook.example", PASSWORD, "Alan Personal", tenant=PERSONAL_TENANT),

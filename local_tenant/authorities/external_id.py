@@ -12,7 +12,7 @@ class ExternalID(Microsoft):
     PROMPTS = Authority.PROMPTS | {"create"}
     USER_FLOW = ("sign-up-and-sign-in", "sign_up_or_sign_in")
     GRAPH_GRANTED = frozenset({"User.Read", "User.ReadWrite"})
-    domain = "localtenant.onmicrosoft.com"
+    DOMAIN = "localtenant.onmicrosoft.com"
     resets_password = "page"
 
     @property

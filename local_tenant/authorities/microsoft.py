@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, Apps, UserFlow, UserFlowKind, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
 from .base import OIDC_SCOPES, Address, Authority, Tokens
@@ -51,16 +52,15 @@ class Microsoft(Authority):
     SHOWN_ON_PAGE = SHOWN_ON_PAGE
     USER_FLOW: ClassVar[tuple[str, UserFlowKind]]  # name and kind of the only one
     GRAPH_GRANTED: ClassVar[frozenset[str]]
-    domain: str
     OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
     RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
     HASHES_ACCESS_TOKENS = False
     has_account_picker = True
     has_graph = True
+    has_consent = True
 
-    def __init__(self, guid: str, apps: Apps, options: Options, clock: Clock):
-        super().__init__(guid, apps, options, clock)
-        self.user_flows = [UserFlow(*self.USER_FLOW)]
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        super().__init__(configuration, options, clock)
         self.graph = WebApi(
             GRAPH_URI,
             frozenset({"User.Read", "User.ReadWrite", "Directory.Read.All"}),
@@ -68,8 +68,15 @@ class Microsoft(Authority):
             GRAPH_CLIENT_ID,
             admin_only=frozenset({"Directory.Read.All"}),
         )
-        self.tasks_api = _own_api({"tasks.read", "tasks.write"}, {"tasks.admin"})
-        self.apis = (self.tasks_api, _own_api({"notes.read"}, set()), self.graph)
+        self.apis += (self.graph,)
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [UserFlow(*cls.USER_FLOW)]
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"api://{client_id}"
 
     @abstractmethod
     def issuer(self, tenant: str) -> str:
@@ -85,6 +92,13 @@ class Microsoft(Authority):
     ) -> Address | None:
         segment = segment.lower()
         return Address(self.user_flows[0], segment) if self._is_known(segment) else None
+
+    def addresses(self) -> list[Address]:
+        return [Address(self.user_flows[0], segment) for segment in self._segments()]
+
+    def _segments(self) -> tuple[str, ...]:
+        """The first segments of the paths of its addresses."""
+        return (self.guid,)
 
     def _is_known(self, segment: str) -> bool:
         return segment in (self.guid, self.domain)
@@ -195,10 +209,10 @@ class Microsoft(Authority):
                 self._api_and_name(name)
         return wanted
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
         missing = []
         for scope in scopes:
-            if scope not in OIDC_SCOPES and not self._has_consent(account, scope):
+            if scope not in OIDC_SCOPES and not self._has_consent(account, scope, client_id):
                 api, name = self._api_and_name(scope)
                 if name in api.admin_only:
                     raise Refused(Reason.ADMIN_CONSENT_NEEDED, scope=scope)
@@ -229,7 +243,7 @@ class Microsoft(Authority):
         if not of_api:
             return oidc
         [api] = apis
-        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}")}
+        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}", client_id)}
         asked = [self._api_and_name(name)[1] for name in of_api]
         if any(name not in (*allowed, DEFAULT_SCOPE) for name in asked) or not allowed:
             raise Refused(Reason.CONSENT_NEEDED, client_id=client_id)
@@ -253,9 +267,11 @@ class Microsoft(Authority):
             raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
         return api, name
 
-    def _has_consent(self, account: Account, scope: str) -> bool:
-        api, name = self._api_and_name(scope)
-        return name in (*api.granted, DEFAULT_SCOPE) or f"{api.uri}/{name}" in account.consents
+    def _has_consent(self, account: Account, scope: str, client_id: str) -> bool:
+        """Whether the app may have the scope: by an administrator for everyone, or by the account's owner."""
+        app, (api, name) = self.apps.find(client_id), self._api_and_name(scope)
+        is_granted = name == DEFAULT_SCOPE or bool(app and app.has_permission(api, name))
+        return is_granted or f"{api.uri}/{name}" in account.consents
 
     # --- claims challenges
 
@@ -426,14 +442,3 @@ def pairwise(object_id: str, audience: str) -> str:
 
 def _description(error: ServiceError, trace: Trace) -> str:
     return " ".join([error.text, *trace.lines])
-
-
-def _own_api(scopes: set[str], admin_only: set[str]) -> WebApi:
-    client_id = str(uuid.uuid4())
-    return WebApi(
-        f"api://{client_id}",
-        frozenset(scopes | admin_only),
-        frozenset(scopes),
-        client_id,
-        frozenset(admin_only),
-    )

@@ -2,16 +2,19 @@
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
+
+from .attributes import DEFAULT_COLLECTS
 
 UserFlowKind = Literal["sign_up_or_sign_in", "sign_up", "sign_in", "edit_profile", "reset_password", "ropc"]
 # What shares one session at the tenant: all of it, one app, one user flow, or nothing.
 SingleSignOn = Literal["tenant", "application", "user_flow", "disabled"]
 SINGLE_SIGN_ON: tuple[SingleSignOn, ...] = get_args(SingleSignOn)
 AppType = Literal["web", "spa", "native"]
+Language = Literal["", "en", "fr"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1")
 # Where development servers of single-page apps listen by default.
@@ -22,8 +25,10 @@ SPA_PORTS = (3000, 4200, 5173)
 class UserFlow:
     """A user flow. `kind` says which pages it leads through.
 
-    `require_id_token_hint` is about sign-out. `userinfo`: the UserInfo endpoint, which at B2C only custom
-    policies have.
+    `collects` are the attributes of its forms, `returns` the claims of its tokens, None for all of them.
+    `resets_password`: the sign-in page resets a forgotten password itself. `language` is that of the sign-in
+    page; "" leaves it to the browser. `require_id_token_hint` is about sign-out. `userinfo`: the UserInfo
+    endpoint, which at B2C only custom policies have.
     """
 
     name: str
@@ -31,6 +36,14 @@ class UserFlow:
     single_sign_on: SingleSignOn = "tenant"
     require_id_token_hint: bool = False
     userinfo: bool = False
+    collects: tuple[str, ...] = DEFAULT_COLLECTS
+    returns: tuple[str, ...] | None = None
+    resets_password: bool = False
+    language: Language = ""
+
+    def returned(self, claims: Mapping[str, object]) -> dict[str, object]:
+        """Those of the claims that this user flow returns."""
+        return {name: value for name, value in claims.items() if self.returns is None or name in self.returns}
 
 
 @dataclass(frozen=True)
@@ -45,12 +58,10 @@ class WebApi:
     granted: frozenset[str]
     client_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     admin_only: frozenset[str] = frozenset()
+    name: str = ""
 
     def has_scope(self, scope: str) -> bool:
         return scope in {f"{self.uri}/{name}" for name in self.scopes}
-
-    def grants_scope(self, scope: str) -> bool:
-        return scope in {f"{self.uri}/{name}" for name in self.granted}
 
 
 def _new_id() -> str:
@@ -63,21 +74,29 @@ class AppRegistration:
 
     `type` is the platform as the portal names it. An app of type "web" is a confidential client, the others
     are public clients, which have no secret. `logout_url` is for front-channel sign-out. `id_tokens` and
-    `access_tokens` are the portal's boxes for the implicit and hybrid flows.
+    `access_tokens` are the portal's boxes for the implicit and hybrid flows. `permissions` are the scopes
+    that an administrator has granted to it, with the URIs of their APIs; None for what each API grants.
     """
 
     name: str
-    type: AppType
+    type: AppType = "web"
     client_id: str = field(default_factory=_new_id)
     client_secret: str = ""
     redirect_uris: list[str] = field(default_factory=list)
     logout_url: str = ""
     id_tokens: bool = False
     access_tokens: bool = False
+    permissions: list[str] | None = None
 
     @property
     def is_public(self) -> bool:
         return self.type != "web"
+
+    def has_permission(self, api: WebApi, scope: str) -> bool:
+        """Whether an administrator has granted this app the scope, which has no URI here."""
+        if self.permissions is None:
+            return scope in api.granted
+        return f"{api.uri}/{scope}" in self.permissions
 
     def has_secret(self, secret: str) -> bool:
         return secrets.compare_digest(self.client_secret.encode(), secret.encode())
@@ -108,21 +127,19 @@ class Apps:
         return self._apps.get(client_id)
 
 
-def default_apps(redirect_uris: Iterable[str]) -> Apps:
-    """A web app with these redirect URIs, a single-page app and a native app."""
-    web = AppRegistration("web-app", "web", redirect_uris=list(redirect_uris))
-    web.client_secret = secrets.token_urlsafe(30)
-    origins = [f"http://localhost:{port}" for port in SPA_PORTS]
-    spa = AppRegistration("single-page-app", "spa")
-    spa.redirect_uris = [uri for origin in origins for uri in (f"{origin}/", origin)]
-    native = AppRegistration("native-app", "native")
-    native.redirect_uris = [
-        "http://localhost",
-        "http://127.0.0.1",
-        "https://login.microsoftonline.com/common/oauth2/nativeclient",
-        f"msal{native.client_id}://auth",
-    ]
-    return Apps([web, spa, native])
+def default_redirect_uris(type: AppType, client_id: str) -> list[str]:
+    """Where the development servers of single-page apps are, and the usual addresses of native apps."""
+    if type == "spa":
+        origins = [f"http://localhost:{port}" for port in SPA_PORTS]
+        return [uri for origin in origins for uri in (f"{origin}/", origin)]
+    if type == "native":
+        return [
+            "http://localhost",
+            "http://127.0.0.1",
+            "https://login.microsoftonline.com/common/oauth2/nativeclient",
+            f"msal{client_id}://auth",
+        ]
+    return []
 
 
 def _without_loopback_port(uri: str) -> str | None:

@@ -12,7 +12,7 @@ LEGS = ("id_token", "authorize", "token", "discovery", "keys", "api", "logout")
 HOLD_SECONDS = 30
 KEPT_REQUESTS = 20_000
 
-# A fault as the control API takes it. README.md lists the members of each leg.
+# A fault as the control API takes it. docs/control.md lists the members of each leg.
 Fault = dict[str, Any]
 
 
@@ -65,8 +65,12 @@ class Options:
 
 
 class RequestEntry(TypedDict):
-    """One request of the record."""
+    """One request of the record, and what was wrong with it. `time` is in epoch seconds.
 
+    `error` is the error of OAuth or of the API, `error_code` the service's own, such as AADB2C90006.
+    """
+
+    time: float
     endpoint: str
     user_flow: str | None
     method: str
@@ -75,6 +79,10 @@ class RequestEntry(TypedDict):
     form: dict[str, list[str]]
     headers: dict[str, str]
     status: int | None
+    error: str | None
+    error_code: str | None
+    error_description: str | None
+    advice: str | None
 
 
 class Record:

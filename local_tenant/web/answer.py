@@ -60,7 +60,7 @@ def answer_refusal(redirect_uri: str, refused: Refused) -> ResponseReturnValue:
     tenant = current_exchange().tenant
     if is_shown_on_page(tenant, refused):
         raise refused
-    error = tenant.authority.error_for(refused)
+    error = current_exchange().note_refusal(refused)
     return _answer_error(redirect_uri, error, tenant, tenant.faults.take("authorize"))
 
 
@@ -72,11 +72,13 @@ def forced_error(tenant: TenantState, redirect_uri: str) -> ResponseReturnValue 
     if "code" in forced:
         error = tenant.authority.error_with_code(forced["code"])
         return _answer_error(redirect_uri, error, tenant, {}) if error else None
+    current_exchange().note_error("A test asked for this answer.", error=forced.get("error"))
     return back_to_app(redirect_uri, [*forced.items(), *state_parameter()], {})
 
 
 def _answer_error(
     redirect_uri: str, error: ServiceError, tenant: TenantState, fault: Fault
 ) -> ResponseReturnValue:
+    current_exchange().note_error(error.text, error=error.error, code=error.code)
     parameters = [*tenant.authority.redirect_parameters(error), *state_parameter()]
     return back_to_app(redirect_uri, parameters, fault)

@@ -11,8 +11,12 @@ from ..authorities.microsoft import API_CONTEXT
 from ..state import TenantState
 
 
-def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str, Any] | None:
-    """The claims of an access token for one of the APIs with these client IDs. None for any other token."""
+class TokenRefused(Exception):
+    """The token is not an access token for this API. `str(refused)` says why."""
+
+
+def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str, Any]:
+    """The claims of an access token for one of the APIs with these client IDs. Raises TokenRefused."""
     registry = jwt.JWTClaimsRegistry(
         now=lambda: int(tenant.clock.now()),
         aud={"essential": True, "values": list(audiences)},
@@ -21,10 +25,18 @@ def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str
     )
     try:
         claims = tenant.keys.verify(token)
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("No published key of the tenant has signed the access token.") from error
+    if claims.get("aud") not in audiences:
+        wanted = " or ".join(audiences)
+        raise TokenRefused(f"The access token has the audience {claims.get('aud')}. This API's is {wanted}.")
+    if not _is_from_here(tenant, claims):
+        raise TokenRefused(f"The access token has the issuer {claims.get('iss')}, which is not this tenant.")
+    try:
         registry.validate(claims)
-    except (JoseError, ValueError):
-        return None
-    return claims if _is_from_here(tenant, claims) else None
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("The access token has expired, or it lacks a claim.") from error
+    return claims
 
 
 def _is_from_here(tenant: TenantState, claims: dict[str, Any]) -> bool:

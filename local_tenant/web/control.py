@@ -1,6 +1,7 @@
 """The control API for tests and demonstrations: JSON only, on the origin of the pages.
 
-README.md lists its endpoints and the faults.
+It is there only if it was asked for, and only for programs on this machine. docs/control.md lists its
+endpoints and the faults.
 """
 
 from dataclasses import asdict, fields
@@ -14,9 +15,13 @@ from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
 from ..model.steering import LEGS
 from ..state import TenantState
 from .exchange import current_exchange
+from .this_machine import is_from_this_machine
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
-CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from"}
+switched_off = Blueprint("control", __name__, url_prefix="/control")
+TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
 
 
 def _tenant() -> TenantState:
@@ -32,6 +37,18 @@ def _body(*required: str) -> dict[str, Any]:
     if not isinstance(sent, dict) or any(name not in sent for name in required):
         abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
     return sent
+
+
+@switched_off.route("/", defaults={"path": ""}, methods=METHODS)
+@switched_off.route("/<path:path>", methods=METHODS)
+def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
+    return TURN_ON + "\n", 404, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+@blueprint.before_request
+def refuse_other_machines() -> None:
+    if not is_from_this_machine():
+        abort(403, "The control API is for programs on the tenant's own machine.")
 
 
 # --- requests

@@ -29,6 +29,7 @@ class Journey:
     session: Session | None
     new_session_id: str = ""
     new_user: bool = False
+    forgot_password: bool = False  # and has set a new one in this user flow
 
     def needs_page(self) -> None:
         """Raise Refused when the app does not want any page to be shown."""
@@ -60,13 +61,19 @@ class Journey:
             nonce=args.get("nonce"),
             sub=session.account.sub,
             auth_time=session.auth_time,
-            claims=authority.account_claims(session.account, session, new_user=self.new_user),
+            claims=self._claims(session),
             code_challenge=args.get("code_challenge"),
             code_challenge_method=args.get("code_challenge_method", "plain"),
             issued_at=self.tenant.clock.now(),
             contexts=authority.contexts_in(args.get("claims", "")),
             wants_auth_time="max_age" in args,
         )
+
+    def _claims(self, session: Session) -> dict[str, object]:
+        claims = self.tenant.authority.account_claims(session.account, session, new_user=self.new_user)
+        if self.forgot_password and self.address.user_flow.resets_password:
+            claims["isForgotPassword"] = True
+        return claims
 
     def _issued(self, grant: Grant, account: Account) -> Parameters:
         """The code and tokens that `response_type` names (OpenID Connect Core, sections 3.2.2 and 3.3.2)."""

@@ -1,6 +1,6 @@
-"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox, home."""
+"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from flask import current_app, make_response, redirect, render_template, request
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from ..authorities.refusals import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
+from ..model.attributes import REQUIRED_ATTRIBUTE, Attribute, attribute_called
 from ..model.mailbox import EmailProof
 from ..state import TenantState
 from .answer import answer_refusal, forced_error
@@ -15,17 +16,11 @@ from .authorize import begin_journey, check_redirect_uri, find_app
 from .endpoints import error_page
 from .exchange import current_exchange
 from .journey import Journey
+from .same_origin import is_from_own_page
 from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
-# Form fields and the attributes of an account that they edit.
-ATTRIBUTES = {
-    "displayName": "display_name",
-    "givenName": "given_name",
-    "surname": "surname",
-    "city": "city",
-}
 LONGEST_ATTRIBUTE = 256
 
 # The sign-in page speaks these languages. All other pages are in English.
@@ -57,10 +52,6 @@ LANGUAGES = {
 }
 
 
-def home() -> ResponseReturnValue:
-    return render_template("home.html", tenant=current_exchange().tenant)
-
-
 def mailbox() -> ResponseReturnValue:
     messages = current_exchange().tenant.mailbox.messages
     return render_template("mailbox.html", messages=messages[::-1])
@@ -74,7 +65,7 @@ def authorize() -> ResponseReturnValue:
     """Lead the person through the user flow, page by page, and back to the app."""
     exchange = current_exchange()
     tenant = exchange.tenant
-    if request.method == "POST" and not _is_from_own_page():
+    if request.method == "POST" and not is_from_own_page():
         return error_page(tenant, "The form was sent from another site.", 403)
     app = find_app(tenant)
     redirect_uri = check_redirect_uri(tenant, app)
@@ -98,11 +89,6 @@ def authorize() -> ResponseReturnValue:
     return response
 
 
-def _is_from_own_page() -> bool:
-    own_origin = request.host_url.rstrip("/")
-    return request.headers.get("Origin", own_origin) == own_origin
-
-
 # --- user flows
 
 
@@ -112,7 +98,7 @@ def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
     may_sign_up = authority.may_sign_up and journey.address.user_flow.kind == "sign_up_or_sign_in"
     if may_sign_up and (step == "createAccount" or asks_for_sign_up):
         return sign_up(journey)
-    if authority.resets_password == "page" and step == "forgotPassword":
+    if _resets_password(journey) == "page" and step == "forgotPassword":
         return reset_password(journey)
     if journey.session and step == "consent":
         return consent(journey)
@@ -141,7 +127,7 @@ def finish(journey: Journey) -> ResponseReturnValue:
         raise Refused(Reason.SIGN_IN_NEEDED)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    missing = authority.scopes_to_consent(account, journey.scopes)
+    missing = authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
     if "none" in journey.prompts:
@@ -157,7 +143,7 @@ def consent(journey: Journey) -> ResponseReturnValue:
         return finish(journey)
     authority, account = journey.tenant.authority, journey.session.account
     authority.check_account(account, journey.address, journey.app.client_id)
-    account.consents += authority.scopes_to_consent(account, journey.scopes)
+    account.consents += authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     return journey.finish()
 
 
@@ -178,7 +164,7 @@ def sign_in(
 ) -> ResponseReturnValue:
     """Ask for e-mail address and password. `proceed` answers once they are right."""
     journey.needs_page()
-    resets_password = journey.tenant.authority.resets_password
+    resets_password = _resets_password(journey)
     if resets_password == "app" and request.args.get("step") == "forgotPassword":
         raise Refused(Reason.PASSWORD_FORGOTTEN)
     email, error = request.args.get("login_hint", ""), None
@@ -192,12 +178,14 @@ def sign_in(
         else:
             journey.start_session(account)
             return proceed()
-    return _page("sign_in.html", error, email=email, may_sign_up=may_sign_up)
+    return _page(
+        "sign_in.html", error, email=email, may_sign_up=may_sign_up, resets_password=bool(resets_password)
+    )
 
 
 def sign_up(journey: Journey) -> ResponseReturnValue:
     journey.needs_page()
-    tenant, error = journey.tenant, None
+    tenant, error, attributes = journey.tenant, None, _attributes(journey)
     proof = tenant.email_proofs.find_or_begin(request.form.get("tx", ""))
     if request.method == "POST":
         _raise_if_cancelled()
@@ -205,7 +193,7 @@ def sign_up(journey: Journey) -> ResponseReturnValue:
             if not _pressed_proof_button(tenant, proof):
                 password = _checked_password(proof)
                 account = Account(proof.email, password)
-                _fill_in_attributes(account)
+                _fill_in_attributes(account, attributes)
                 tenant.accounts.add(account)
                 journey.start_session(account)
                 journey.new_user = True
@@ -213,7 +201,7 @@ def sign_up(journey: Journey) -> ResponseReturnValue:
         except FormError as form_error:
             error = form_error
     values = request.form or {"email": request.args.get("login_hint", "")}
-    return _page("sign_up.html", error, proof=proof, values=values)
+    return _page("sign_up.html", error, proof=proof, values=values, attributes=attributes)
 
 
 def reset_password(journey: Journey) -> ResponseReturnValue:
@@ -227,6 +215,7 @@ def reset_password(journey: Journey) -> ResponseReturnValue:
                 password, account = _checked_password(proof), _proven_account(tenant, proof)
                 account.password, account.tokens_valid_from = password, tenant.clock.now()
                 journey.start_session(account)
+                journey.forgot_password = True
                 return finish(journey)
             if proof.verified:
                 _proven_account(tenant, proof)
@@ -242,16 +231,16 @@ def edit_profile(journey: Journey) -> ResponseReturnValue:
         return sign_in(journey, lambda: redirect(_this_page(step="edit"), 303))
     journey.needs_page()
     _raise_if_cancelled()
-    account, error = journey.session.account, None
-    values = {name: getattr(account, attribute) for name, attribute in ATTRIBUTES.items()}
+    account, error, attributes = journey.session.account, None, _attributes(journey)
+    values = {attribute.name: account.value_of(attribute) for attribute in attributes}
     # A sign-in form left open in another tab is sent here as well. It gets the form for editing.
-    if "displayName" in request.form:
+    if any(attribute.name in request.form for attribute in attributes):
         try:
-            _fill_in_attributes(account)
+            _fill_in_attributes(account, attributes)
             return journey.finish()
         except FormError as form_error:
             error, values = form_error, request.form.to_dict()
-    return _page("edit.html", error, values=values)
+    return _page("edit.html", error, values=values, attributes=attributes)
 
 
 # --- parts of the forms
@@ -278,12 +267,23 @@ def _checked_password(proof: EmailProof) -> str:
     return password
 
 
-def _fill_in_attributes(account: Account) -> None:
+def _attributes(journey: Journey) -> list[Attribute]:
+    """The attributes that the forms of this user flow collect."""
+    return [attribute_called(name) for name in journey.address.user_flow.collects]
+
+
+def _fill_in_attributes(account: Account, attributes: Sequence[Attribute]) -> None:
     """Take the attributes of the account from the form. Raises FormError."""
-    if not _field("displayName"):
-        raise FormError(REQUIRED, "displayName")
-    for name, attribute in ATTRIBUTES.items():
-        setattr(account, attribute, _field(name)[:LONGEST_ATTRIBUTE])
+    for attribute in attributes:
+        if attribute.name == REQUIRED_ATTRIBUTE and not _field(attribute.name):
+            raise FormError(REQUIRED, attribute.name)
+    for attribute in attributes:
+        account.change(attribute, _field(attribute.name)[:LONGEST_ATTRIBUTE])
+
+
+def _resets_password(journey: Journey) -> str:
+    """Where a forgotten password is reset, as in `Authority.resets_password`."""
+    return "page" if journey.address.user_flow.resets_password else journey.tenant.authority.resets_password
 
 
 def _proven_account(tenant: TenantState, proof: EmailProof) -> Account:
@@ -319,6 +319,8 @@ def _this_page(**changes: str) -> str:
 
 
 def _page(template: str, error: FormError | None, **values: object) -> ResponseReturnValue:
+    if error:
+        current_exchange().note_error(str(error))
     language = _language()
     texts = LANGUAGES[language] if template == "sign_in.html" else LANGUAGES["en"]
     lang = language if template == "sign_in.html" else "en"
@@ -326,11 +328,13 @@ def _page(template: str, error: FormError | None, **values: object) -> ResponseR
 
 
 def _language() -> str:
-    """The language that the app asks for, or else the browser. English if we have neither.
+    """The language that the app asks for, or else the user flow's, or else the browser's.
 
-    `mkt` is Microsoft's own parameter for it.
+    `mkt` is Microsoft's own parameter for it. English if the page does not speak it.
     """
-    asked = (request.args.get("ui_locales") or request.args.get("mkt", "")).split()
-    preferred = asked or [tag for tag, quality in request.accept_languages if quality]
+    address = current_exchange().named_address
+    by_user_flow = address.user_flow.language if address else ""
+    asked = request.args.get("ui_locales") or request.args.get("mkt") or by_user_flow
+    preferred = asked.split() if asked else [tag for tag, quality in request.accept_languages if quality]
     tags = [tag.partition("-")[0].lower() for tag in preferred]
     return next((tag for tag in tags if tag in LANGUAGES), "en")

@@ -33,7 +33,7 @@ def token() -> ResponseReturnValue:
             return jsonify(client_credentials_response(tenant, exchange.user_flow))
         grant, scopes = _checked_request(tenant, exchange.user_flow)
     except Refused as refused:
-        members, status = tenant.authority.token_error(tenant.authority.error_for(refused))
+        members, status = tenant.authority.token_error(exchange.note_refusal(refused))
         return jsonify(members), status
     tokens = _issue_tokens(tenant, grant, scopes)
     asks_client_info = request.form.get("client_info") == "1"

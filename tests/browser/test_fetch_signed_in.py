@@ -6,13 +6,13 @@ import pytest
 from flask import Flask, Response, jsonify
 from flask.typing import ResponseReturnValue
 from jinja2 import ChoiceLoader, DictLoader
-from playwright.sync_api import Browser as ChromiumBrowser
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from local_tenant import LocalTenant
 from signin.web import InteractionRequired, access_token, page, sign_in_required
+from tests.browser.conftest import SitDown
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.person import PASSWORD, Person
+from tests.helpers.person import Person
 from tests.helpers.tenant import Tenant
 
 NOTES = "https://localtenant.onmicrosoft.com/notes-api/notes.read"
@@ -84,16 +84,17 @@ def loads() -> list[str]:
 
 
 @pytest.fixture
-def person(
-    chromium: ChromiumBrowser, own_app: RunningApp, tenant: Tenant, email: str, loads: list[str]
-) -> Iterator[Person]:
+def person(someone: SitDown, own_app: RunningApp, loads: list[str]) -> Iterator[Person]:
     """Somebody who has signed in."""
-    person = Person(chromium.new_context(), own_app.url, tenant)
-    person.sign_in(email, PASSWORD)
-    person.page.on("load", lambda page: loads.append(page.url))
+
+    def note_load(page: Page) -> None:
+        loads.append(page.url)
+
+    person = someone(at=own_app).be_signed_in()
+    person.page.on("load", note_load)
     yield person
+    person.page.remove_listener("load", note_load)
     forget_refusals(person)
-    person.leave()
 
 
 def forget_refusals(person: Person) -> None:
@@ -131,26 +132,22 @@ def test_among_scripts_that_nothing_helps_the_other_one_is_helped_and_all_come_t
     person: Person, loads: list[str]
 ) -> None:
     person.go("/report/mixed")
-    person.page.wait_for_timeout(3000)  # a loop would load some twenty pages
 
-    expect(person.page.locator("#shown")).to_have_text("403 200 403")
+    # The page that says so has all its answers, and loads no other.
+    expect(person.page.locator("#shown")).to_have_text("403 200 403", timeout=15_000)
     assert len(loads) <= 6
 
 
 def test_a_script_that_needs_consent_brings_the_user_to_the_question(
-    chromium: ChromiumBrowser, serve_app: ServeApp
+    someone: SitDown, serve_app: ServeApp
 ) -> None:
     with LocalTenant(port=0, kind="entra-id") as local:
         running = serve_app(local)
         add_views(running.flask)
-        tenant = Tenant(local)
-        person = Person(chromium.new_context(), running.url, tenant)
-        account = tenant.account
-        person.go("/login").fill(email=account["email"], password=account["password"]).press("next")
+        person = someone(at=running, tenant=Tenant(local)).be_signed_in()
         person.go("/report/profile")
         expect(person.page.get_by_role("heading", name="Permissions requested")).to_be_visible()
         person.press("accept")
 
         expect(person.page.locator("#shown")).to_have_text("200")
         forget_refusals(person)
-        person.leave()

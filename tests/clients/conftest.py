@@ -7,8 +7,8 @@ from typing import Protocol
 import pytest
 
 from local_tenant import LocalTenant
-from tests.clients.programs import FOLDER, Tenant
-from tests.clients.table import CLIENTS, Client, Proof, Row, documented, write
+from tests.clients.programs import Tenant
+from tests.clients.table import CLIENTS, FOLDER, Client, Proof, Row, documented, write
 from tests.helpers import npm
 
 WRITE_TABLE = "--write-client-table"
@@ -41,7 +41,7 @@ def tenant_of_kind() -> Iterator[TenantOfKind]:
         def tenant_of(kind: str) -> Tenant:
             if kind not in tenants:
                 tenants[kind] = Tenant(running.enter_context(LocalTenant(kind=kind, https=True)))
-            tenants[kind].forget_requests()
+            tenants[kind].control.forget_requests()
             return tenants[kind]
 
         yield tenant_of

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-
 from local_tenant import LocalTenant
+from local_tenant.control import Control
+from tests.clients.table import FOLDER
 from tests.helpers import npm
 from tests.helpers.browser import Visitor
 from tests.helpers.processes import Program, free_port, listens
 from tests.helpers.waiting import wait_until
 
-FOLDER = Path(__file__).resolve().parent
 USER = "Ada Example"  # the name of the account that is there from the start
 TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "NO_PROXY", "no_proxy")
 
@@ -27,42 +26,28 @@ class Tenant:
 
     def __init__(self, running: LocalTenant):
         self.running, self.account, self.ca_bundle = running, running.account, running.ca_bundle
-        self.apps: dict[str, dict[str, Any]] = {app["type"]: app for app in self.control("GET", "apps")}
-
-    def control(self, method: str, path: str, **body: object) -> Any:
-        """Call a control endpoint, and return its JSON."""
-        url = f"{self.running.url}/control/{path}"
-        answer = requests.request(method, url, json=body, verify=self.ca_bundle, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+        self.control = Control(running.url, running.ca_bundle)
+        self.apps: dict[str, dict[str, Any]] = {app["type"]: app for app in self.control.call("GET", "apps")}
 
     def register(self, app_type: str, redirect_uri: str) -> None:
         """Register a redirect URI with the app of this type: "web", "spa" or "native"."""
-        client_id = self.apps[app_type]["client_id"]
-        self.control("POST", "redirect-uris", redirect_uri=redirect_uri, client_id=client_id)
+        self.control.add_redirect_uri(redirect_uri, self.apps[app_type]["client_id"])
 
     def change_app(self, app_type: str, **attributes: object) -> None:
         """Change the registration of the app of this type, such as `id_tokens=True`."""
-        self.control("PATCH", f"apps/{self.apps[app_type]['client_id']}", **attributes)
-
-    def forget_requests(self) -> None:
-        self.control("DELETE", "requests")
-
-    def seen(self, endpoint: str) -> list[dict[str, Any]]:
-        """The requests that this endpoint has seen since `forget_requests`, in order."""
-        return [seen for seen in self.control("GET", "requests") if seen["endpoint"] == endpoint]
+        self.control.call("PATCH", f"apps/{self.apps[app_type]['client_id']}", attributes)
 
     @property
     def grant_types(self) -> list[str]:
         """What the token endpoint was asked to redeem, in order."""
-        return [seen["form"]["grant_type"][0] for seen in self.seen("token")]
+        return [seen["form"]["grant_type"][0] for seen in self.control.requests("token")]
 
     def how_signed_in(self) -> str:
         """How the client signed somebody in, by the requests that the tenant has seen."""
-        request = self.seen("authorize")[0]["query"]
+        request = self.control.requests("authorize")[0]["query"]
         words = [f"`{request['response_type'][0]}`"]
         words += ["PKCE"] if "code_challenge" in request else []
-        if redeemed := self.seen("token"):
+        if redeemed := self.control.requests("token"):
             if "Authorization" in redeemed[0]["headers"]:
                 words.append("`client_secret_basic`")
             else:

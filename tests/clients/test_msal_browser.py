@@ -16,15 +16,15 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.clients import table
 from tests.clients.conftest import Prove, TenantOfKind
-from tests.clients.programs import FOLDER, USER, Tenant
-from tests.clients.table import Client, Proof
+from tests.clients.programs import USER, Tenant
+from tests.clients.table import FOLDER, Client, Proof
 from tests.helpers.person import ARGUMENTS, chromium_path
 
 # When its refresh token has expired, a single-page app signs in in a hidden frame. There, the tenant's cookie
 # is that of a third party, which Chromium blocks by default.
 PREFERENCES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
 # A process for each site takes longer to start than to show these small pages.
-FEW_PROCESSES = ["--in-process-gpu", "--disable-site-isolation-trials", "--renderer-process-limit=1"]
+FEW_PROCESSES = ["--disable-site-isolation-trials", "--renderer-process-limit=1"]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_redirect_popup_and_frame(page: Page, tmp_path: Path, tenant: Tenant, pr
         shown.add("sign-out")
         expect(page.locator("#user")).to_have_text(USER)
         shown.add("sign-in in a popup")
-        tenant.forget_requests()
+        tenant.control.forget_requests()
         assert answer(page, "frame") == {"owner": USER, "fromCache": False}
         assert tenant.grant_types == ["authorization_code"]
         shown.add("sign-in in a hidden frame, with third-party cookies")

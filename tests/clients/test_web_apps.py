@@ -107,7 +107,7 @@ def test_passport_azure_ad(passport_app: WebApp, prove: Prove) -> None:
     tenant = passport_app.tenant
     with prove(table.PASSPORT_OIDC) as shown:
         for response_type in PASSPORT_RESPONSE_TYPES:
-            tenant.forget_requests()
+            tenant.control.forget_requests()
             with Person(tenant, passport_app.url) as person:
                 sign_in_by_passport(passport_app, person, response_type)
                 shown.add(f"sign-in ({tenant.how_signed_in()})")

@@ -451,3 +451,28 @@ def test_open_shows_the_app_once_it_answers(tmp_path: Path) -> None:
         program.terminate()
         program.communicate(timeout=ANSWER_SECONDS)
     assert opened.read_text() == f"http://localhost:{port}\n"
+
+
+# --- --config
+
+
+def test_init_prints_a_file_for_config_with_the_ids_of_the_tenant(run: Run, tmp_path: Path) -> None:
+    chosen = {"LOCAL_TENANT_HOME": str(tmp_path)}
+    status, file, _ = run("--kind", "entra-id", "init", **chosen)
+    (tmp_path / "tenant.toml").write_text(file)
+    show = (sys.executable, "-c", SHOW_ENVIRONMENT)
+    _, without_file, _ = run("--kind", "entra-id", *show, **chosen)
+    _, with_file, _ = run("--config", str(tmp_path / "tenant.toml"), *show, **chosen)
+    settings = ("AUTHORITY_KIND", "CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY", "REDIRECT_URI")
+    first, second = json.loads(without_file), json.loads(with_file)
+    assert (status, [first[name] for name in settings]) == (0, [second[name] for name in settings])
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("--config", "No such file or directory"), ("--database", "cannot be used")],
+)
+def test_a_file_that_cannot_be_used_ends_the_start(run: Run, tmp_path: Path, option: str, says: str) -> None:
+    missing = tmp_path / "missing" / "file"
+    status, _, stderr = run(option, str(missing), "flask", LOCAL_TENANT_HOME=str(tmp_path))
+    assert (status, says in stderr, "Traceback" in stderr) == (2, True, False)

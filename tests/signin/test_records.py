@@ -240,7 +240,7 @@ def sign_out_of(presented: str) -> Callable[[Store], None]:
 def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, presented: str) -> None:
     records, orders = records_on(store), 0
     has_too_many_orders = presented in ("a replaced session", "an ended session")
-    for choose in some_orders(150) if has_too_many_orders else every_order():
+    for choose in some_orders(70) if has_too_many_orders else every_order():
         session_id = new_id() if presented == "nothing that is left" else start(records)
         if presented == "a replaced session":
             start(records, presented=session_id)
@@ -258,7 +258,7 @@ def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, pre
 
 def test_no_order_of_two_sign_ins_and_a_sign_out_leaves_a_session(store: Store) -> None:
     records = records_on(store)
-    for choose in some_orders(150):
+    for choose in some_orders(70):
         session_id = start(records)
         actors = [sign_in_with(session_id), sign_in_with(session_id), sign_out_of(session_id)]
         *signed_in, signed_out = run(store, actors, choose)
