@@ -72,7 +72,7 @@ def prove(pytestconfig: pytest.Config, record_property: Callable[[str, object], 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(WRITE_TABLE, action="store_true", help="write local_tenant/docs/clients.md")
+    parser.addoption(WRITE_TABLE, action="store_true", help="write the table in local_tenant/docs/clients.md")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

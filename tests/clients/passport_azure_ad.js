@@ -46,12 +46,6 @@ app.get("/token", (request, response) => {
   response.json({ accessToken: request.session.accessToken ?? null });
 });
 
-app.get("/sign-out", (request, response) => {
-  const address = new URL(`${settings.AUTHORITY}/oauth2/v2.0/logout`);
-  address.searchParams.set("post_logout_redirect_uri", settings.APP_URL);
-  request.session.destroy(() => response.redirect(address));
-});
-
 passport.use(
   new BearerStrategy(
     { ...common, clientID: settings.API_CLIENT_ID, policyName: userFlow, scope: ["tasks.read"] },

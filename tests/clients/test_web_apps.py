@@ -98,24 +98,20 @@ def passport_app(tenant_of_kind: TenantOfKind, tmp_path_factory: pytest.TempPath
     tenant.change_app("web", id_tokens=False)
 
 
-def sign_in_by_passport(app: WebApp, person: Person, response_type: str) -> None:
-    person.sign_in(f"/sign-in/{response_type}")
-    assert person.user() == USER
-
-
 def test_passport_azure_ad(passport_app: WebApp, prove: Prove) -> None:
     tenant = passport_app.tenant
     with prove(table.PASSPORT_OIDC) as shown:
         for response_type in PASSPORT_RESPONSE_TYPES:
             tenant.control.forget_requests()
             with Person(tenant, passport_app.url) as person:
-                sign_in_by_passport(passport_app, person, response_type)
-                shown.add(f"sign-in ({tenant.how_signed_in()})")
+                person.sign_in(f"/sign-in/{response_type}")
+                assert person.user() == USER
+            shown.add(f"sign-in ({tenant.how_signed_in()})")
 
 
 def test_passport_azure_ad_in_a_web_api(passport_app: WebApp, prove: Prove) -> None:
     with prove(table.PASSPORT_BEARER) as shown, Person(passport_app.tenant, passport_app.url) as person:
-        sign_in_by_passport(passport_app, person, "code")
+        person.sign_in("/sign-in/code")
         token = person.get("/token").json()["accessToken"]
         assert person.get("/api", Authorization=f"Bearer {token}").json() == {"user": USER}
         shown.add("accepts an access token for its web API")
