@@ -18,7 +18,7 @@ from .exchange import current_exchange
 from .this_machine import is_from_this_machine
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
-switched_off = Blueprint("control", __name__, url_prefix="/control")
+switched_off = Blueprint("control_off", __name__, url_prefix="/control")
 TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
