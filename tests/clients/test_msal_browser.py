@@ -20,6 +20,7 @@ from tests.clients.programs import USER, Tenant
 from tests.clients.table import FOLDER, Client, Proof
 from tests.helpers.person import ARGUMENTS, chromium_path
 
+SECONDS = 15
 # When its refresh token has expired, a single-page app signs in in a hidden frame. There, the tenant's cookie
 # is that of a third party, which Chromium blocks by default.
 PREFERENCES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
@@ -40,7 +41,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContex
             args=[*ARGUMENTS, *FEW_PROCESSES],
             ignore_https_errors=True,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(SECONDS * 1000)
         yield context
         context.close()
 
@@ -91,6 +92,11 @@ def serve_app(folder: Path, client: Client, tenant: Tenant) -> Iterator[str]:
     server.server_close()
 
 
+def expect_user(page: Page, name: str) -> None:
+    """Wait until the app names who is signed in, after it has been to the tenant."""
+    expect(page.locator("#user")).to_have_text(name, timeout=SECONDS * 1000)
+
+
 def enter_password(page: Page, tenant: Tenant) -> None:
     page.locator("#email").fill(tenant.account["email"])
     page.locator("#password").fill(tenant.account["password"])
@@ -108,11 +114,10 @@ def answer(page: Page, button: str) -> Any:
 
 def sign_in_and_out(page: Page, tenant: Tenant, shown: Proof) -> None:
     """Sign in by redirect, call the web API, refresh the tokens, sign out."""
-    user = page.locator("#user")
-    expect(user).to_have_text("nobody")
+    expect_user(page, "nobody")
     page.locator("#redirect").click()
     enter_password(page, tenant)
-    expect(user).to_have_text(USER)
+    expect_user(page, USER)
     shown.add(f"sign-in by redirect ({tenant.how_signed_in()})")
     assert answer(page, "tasks") == {"owner": USER, "fromCache": True}
     shown.add("web API")
@@ -120,11 +125,11 @@ def sign_in_and_out(page: Page, tenant: Tenant, shown: Proof) -> None:
     assert tenant.grant_types == ["authorization_code", "refresh_token"]
     shown.add("refresh")
     page.locator("#sign-out").click()
-    account = page.locator("#account")  # where the tenant asks whom to sign out
-    expect(user.or_(account)).to_be_visible()
-    if account.is_visible():
+    account, nobody = page.locator("#account"), page.get_by_text("nobody", exact=True)
+    account.or_(nobody).wait_for()
+    if account.is_visible():  # the tenant asks which account to sign out
         account.click()
-    expect(user).to_have_text("nobody")
+    expect_user(page, "nobody")
 
 
 def test_redirect_popup_and_frame(page: Page, tmp_path: Path, tenant: Tenant, prove: Prove) -> None:
@@ -135,7 +140,7 @@ def test_redirect_popup_and_frame(page: Page, tmp_path: Path, tenant: Tenant, pr
             page.locator("#popup").click()
         enter_password(popup.value, tenant)  # which the tenant asks for, because its session has ended
         shown.add("sign-out")
-        expect(page.locator("#user")).to_have_text(USER)
+        expect_user(page, USER)
         shown.add("sign-in in a popup")
         tenant.control.forget_requests()
         assert answer(page, "frame") == {"owner": USER, "fromCache": False}
