@@ -31,17 +31,17 @@ from signin.web import (
     begin_user_flow,
     call_api,
     came_from_this_site,
-    count_interaction,
     current_user,
     end_my_other_sessions,
     end_my_session,
     end_session,
-    forget_interaction,
+    forget_interactions,
     front_channel_sign_out,
     go_to,
     hints_from,
     local_path,
     my_sessions,
+    note_interaction,
     page,
     people_only,
     require_session_store,
@@ -133,13 +133,13 @@ def callback() -> ResponseReturnValue:
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
     start_session(completed, keep_other_apis=pending.adds_scopes)
-    count_interaction(pending)
+    note_interaction(pending.interaction)
     return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
 
 def cancelled(pending: PendingFlow) -> ResponseReturnValue:
     """The user pressed Cancel at the sign-in service."""
-    forget_interaction()
+    forget_interactions()
     # A page that requires sign-in would send the user straight back to the sign-in service.
     next_path = "/" if pending.user_flow == SIGN_IN or not current_user else pending.next_path
     return go_to(next_path, notice="cancelled")

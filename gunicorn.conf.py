@@ -1,5 +1,7 @@
 """How gunicorn serves this app. `gunicorn app:app`, typed in this folder, reads this file."""
 
+import os
+import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -79,3 +81,21 @@ def write_error(sock: Any, status: int, reason: str, message: str) -> None:
 
 
 util.write_error = write_error  # there is no setting for it
+
+
+# A worker ignores signals until it has set its own handlers. A SIGTERM of that moment would be lost, and
+# gunicorn would wait graceful_timeout for the worker. So signals wait from the fork until it is ready.
+STOP_SIGNALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
+
+
+def hold_stop_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def deliver_stop_signals(worker: Any = None) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+deliver_stop_signals()  # a gunicorn that replaces itself (SIGUSR2) starts with them held
+os.register_at_fork(before=hold_stop_signals, after_in_parent=deliver_stop_signals)
+post_worker_init = deliver_stop_signals

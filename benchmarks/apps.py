@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .figures import say
 from .rig import ROOT, AppServer, Rig
-from .visitor import Visitor
+from .visitor import Visitor, cookie_header
 
 BARE, IDENTITY, AUTHLIB, PLAIN = "bare Flask", "identity", "Authlib", "plain MSAL, 2022"
 SQLITE, REDIS = "the app, SQLite", "the app, Redis"
@@ -109,7 +109,7 @@ def settled_cookies(visitor: Visitor) -> str:
     page = visitor.get("/")
     if set(visitor.client.cookies.keys()) != settled:
         raise RuntimeError(f"{visitor.app_url} still sets a cookie: {page.headers['Set-Cookie']}")
-    return "; ".join(f"{name}={value}" for name, value in visitor.client.cookies.items())
+    return cookie_header(visitor)
 
 
 def session_id(cookie_header: str) -> str:

@@ -7,35 +7,40 @@ a code. The app runs with two workers of 32 threads.
 
 import argparse
 import json
+import random
 import sys
 import time
 
+import gevent  # type: ignore[import-untyped, unused-ignore]
 from gevent.pool import Pool  # type: ignore[import-untyped, unused-ignore]
-from locust import HttpUser, User, constant_pacing, task
+from locust import FastHttpUser, User, constant_pacing, task
 from locust.env import Environment  # replaces Python's sockets, so it stands before the modules that use them
-from requests.cookies import RequestsCookieJar
 
 from .figures import duration, say, table
 from .processes import exit_on_signals
 from .rig import Rig
-from .visitor import TIMEOUT, Visitor, shows_signed_in
+from .visitor import TIMEOUT, Visitor, cookie_header, shows_signed_in
 
 READERS, CALLERS, RETURNING = 100, 50, 50
 NEVER = 3600  # seconds; the app must give up long before
 PAGE = "signed-in page that needs no token"
 
 
-class Person(HttpUser):
-    """A user with the cookies of one who has signed in, or is about to."""
+class Person(FastHttpUser):
+    """A user with the cookies of one who has signed in, or is about to.
+
+    Locust's HttpUser would measure itself: 200 of them keep a core busy.
+    """
 
     abstract = True
     wait_time = constant_pacing(1)
-    ready: list[tuple[RequestsCookieJar, str]]  # cookies, and where the tenant sends the browser back to
+    connection_timeout = network_timeout = TIMEOUT
+    ready: list[tuple[str, str]]  # Cookie header, and where the tenant sends the browser back to
 
     def on_start(self) -> None:
         cookies, self.callback = self.ready.pop()
-        self.client.cookies.update(cookies)
-        self.client.headers["Connection"] = "close"
+        self.headers = {"Cookie": cookies, "Connection": "close"}
+        gevent.sleep(random.random())  # noqa: S311 - Locust starts 100 at once, who would stay in step
 
 
 class Reader(Person):
@@ -45,7 +50,7 @@ class Reader(Person):
     def read(self) -> None:
         for path in ("/", "/token_details"):
             with self.client.get(
-                path, name=PAGE, catch_response=True, allow_redirects=False, timeout=TIMEOUT
+                path, name=PAGE, catch_response=True, allow_redirects=False, headers=self.headers
             ) as page:
                 if shows_signed_in(page):
                     page.success()
@@ -58,7 +63,7 @@ class Caller(Person):
 
     @task
     def call(self) -> None:
-        self.client.get("/call_downstream_api", name="API call", allow_redirects=False, timeout=TIMEOUT)
+        self.client.get("/call_downstream_api", name="API call", allow_redirects=False, headers=self.headers)
 
 
 class Returning(Person):
@@ -66,26 +71,23 @@ class Returning(Person):
 
     @task
     def come_back(self) -> None:
-        # The flow's cookie is kept for the next try, as a browser would have a new one.
-        cookies = self.client.cookies.copy()
-        self.client.get(self.callback, name="callback", allow_redirects=False, timeout=TIMEOUT)
-        self.client.cookies = cookies
+        self.client.get(self.callback, name="callback", allow_redirects=False, headers=self.headers)
 
 
 def prepare(url: str) -> None:
     """Bring every user to where the tenant is needed next, while it still answers."""
-    pool = Pool(16)
+    pool = Pool(8)  # even if one worker gets all of them, it has slots enough for calls to the tenant
 
-    def signed_in(first_lifetime: int) -> tuple[RequestsCookieJar, str]:
+    def signed_in(first_lifetime: int) -> tuple[str, str]:
         visitor = Visitor(url, keep_alive=False)
         visitor.sign_in(first_lifetime)
         visitor.get("/")  # the notice of the sign-in is gone with it
-        return visitor.client.cookies, ""
+        return cookie_header(visitor), ""
 
-    def returning(_: int) -> tuple[RequestsCookieJar, str]:
+    def returning(_: int) -> tuple[str, str]:
         visitor = Visitor(url, keep_alive=False)
         callback = visitor.answer_of_tenant(visitor.start_sign_in())
-        return visitor.client.cookies, callback
+        return cookie_header(visitor), callback
 
     Reader.ready = pool.map(signed_in, [0] * READERS)
     Caller.ready = pool.map(signed_in, [1] * CALLERS)

@@ -82,6 +82,11 @@ class Visitor:
             self.get("/logout")
 
 
+def cookie_header(visitor: Visitor) -> str:
+    """Return the Cookie header that the visitor's browser sends."""
+    return "; ".join(f"{name}={value}" for name, value in visitor.client.cookies.items())
+
+
 def next_address(page: requests.Response) -> str:
     """Return where a browser goes from this answer without a click, or an empty string."""
     if page.is_redirect:

@@ -9,14 +9,28 @@ import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from ipaddress import ip_address
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
+from . import trust
 from .authorities import DEFAULT_KIND, KINDS
 from .command import ENDING, HANG_UP, Signals, run, say
+from .configuration import (
+    ConfigurationError,
+    default_configuration,
+    example,
+    lasting_tenant_id,
+)
+from .home import HomeUnusable, home
+from .kept import Kept
+from .model.database import DatabaseUnusable
+from .model.origins import LOOPBACK
 from .server import PortTaken
-from .tenant import APP_CHOICES, DEFAULT_PORT, LocalTenant
+from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant
+from .tls import java_options, write_java_truststore
 
 DEFAULT_APP_PORT = 5000
 LOGOUT_PATH = "/frontchannel_logout"  # of the app
@@ -29,7 +43,12 @@ OPEN_SECONDS = 60
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["trust"]:
+        return trust.main(arguments[1:])
     options = parse(arguments)
+    if options.command[:1] == ["init"]:
+        return init(options.command[1:], options.kind)
     # Set before the tenant starts, so that Ctrl-C is as quiet during the start as it is later.
     signals = Signals(ENDING if options.command else ENDING + HANG_UP)
     port = app_port(options.command, os.environ)
@@ -42,29 +61,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
             announce=say,
             kind=options.kind,
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+            https=options.https,
+            home=home(),
+            listen=options.listen,
+            control=options.control,
+            config=options.config,
+            database=options.database,
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
     except PortTaken as taken:
-        say(
-            f"Port {taken.port} cannot be used ({taken.reason}). Stop the program that uses it, or choose "
-            "other ports: --port N takes N, N+1 and N+2, and --port 0 takes any that are free."
-        )
+        say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
+        return 2
+    except (ConfigurationError, DatabaseUnusable, HomeUnusable) as error:
+        say(str(error))
         return 2
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def init(arguments: Sequence[str], kind: str) -> int:
+    """Print a file that sets up the tenant as it is without one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_tenant init",
+        description="Print a file for --config, with the IDs and secrets that the tenant has without one.",
+    )
+    add_kind(parser)
+    kind = parser.parse_args(arguments).kind or kind or DEFAULT_KIND
+    tenant_id = lasting_tenant_id(kind)
+    configuration = default_configuration(kind, [DEFAULT_REDIRECT_URI], tenant_id=tenant_id)
+    print(example(configuration, Kept(home(), tenant_id)), end="")
+    return 0
+
+
+def remedy(taken: PortTaken) -> str:
+    if taken.forbidden:
+        return (
+            "Ports below 1024 need more rights. On Linux, this allows them to all programs until the next "
+            f"restart: sudo sysctl net.ipv4.ip_unprivileged_port_start={taken.port}"
+        )
+    return (
+        "Stop the program that uses it, or choose other ports: --port N takes N, N+1 and N+2, and --port 0 "
+        "takes any that are free."
+    )
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local_tenant",
         description="A stand-in for a Microsoft tenant and a web API, for development only.",
+        epilog="Other commands: init prints a file for --config, trust makes browsers trust the tenant.",
     )
-    parser.add_argument(
-        "--kind", choices=KINDS, default=DEFAULT_KIND, help="what it stands in for (default: %(default)s)"
-    )
+    add_kind(parser)
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="first of three ports (default: %(default)s)"
     )
+    parser.add_argument(
+        "--https",
+        action="store_true",
+        help="https everywhere: pages, metadata and tokens on --port, the web API on the next one",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        default=LOOPBACK,
+        help="let containers and other machines reach it, for example at 0.0.0.0; implies --https "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--config", metavar="FILE", help="set the tenant up by a TOML file (see init)")
+    parser.add_argument("--database", metavar="FILE", help="keep accounts in an SQLite file")
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
+    parser.add_argument(
+        "--control", action="store_true", help="turn on the control API, for programs on this machine"
+    )
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
@@ -76,7 +143,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         del options.command[0]
     if not 0 <= options.port <= LARGEST_PORT - 2:
         parser.error(f"--port is a number from 0 to {LARGEST_PORT - 2}")
+    if not is_ip_address(options.listen):
+        parser.error("--listen needs an IP address, such as 0.0.0.0")
+    options.https = options.https or options.listen != LOOPBACK
     return options
+
+
+def is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def add_kind(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind", choices=KINDS, default="", help=f"what it stands in for (default: {DEFAULT_KIND})"
+    )
 
 
 def from_environment(name: str) -> str:
@@ -117,7 +201,7 @@ def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, 
         threading.Thread(target=open_when_up, args=(app, ended), daemon=True).start()
     if command:
         try:
-            return run(command, os.environ | settings | run_port(port), signals)
+            return run(command, os.environ | settings | run_port(port) | java_variables(tenant), signals)
         finally:
             ended.set()
     for name, value in settings.items():
@@ -135,14 +219,39 @@ def run_port(port: int) -> dict[str, str]:
 
 def banner(tenant: LocalTenant, app: str | None) -> str:
     return f"""
-  Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. It listens on this machine
-  alone and keeps everything in memory. Anyone on this machine can use it.
+  Local stand-in for {tenant.name}, FOR DEVELOPMENT ONLY. {who_can_use(tenant)}
 
+    Values    {tenant.url}
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
     Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+{trust_hint(tenant)}"""
+
+
+def trust_hint(tenant: LocalTenant) -> str:
+    if not tenant.https:
+        return ""
+    return f"""    CA        {tenant.ca_certificate}
+
+  Browsers warn of the certificate until you trust this CA: python -m local_tenant trust
 """
+
+
+def java_variables(tenant: LocalTenant) -> dict[str, str]:
+    """The variable that makes Java trust the tenant, besides what it holds already."""
+    options = java_options(write_java_truststore(Path(tenant.ca_bundle)))
+    return {"JAVA_TOOL_OPTIONS": f"{from_environment('JAVA_TOOL_OPTIONS')} {options}".lstrip()}
+
+
+def who_can_use(tenant: LocalTenant) -> str:
+    if tenant.listen == LOOPBACK:
+        return """It listens on this machine
+  alone and keeps everything in memory. Anyone on this machine can use it."""
+    return f"""It keeps everything in memory.
+
+  WARNING: it LISTENS ON {tenant.listen}. Everyone who can reach this machine can sign in to it,
+  read the mailbox and get tokens. Do this in a network that you trust, and only while you need it."""
 
 
 def open_when_up(app: str, ended: threading.Event) -> None:

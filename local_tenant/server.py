@@ -1,23 +1,20 @@
-"""The tenant's web servers: cheroot, and TLS with a certificate that trustme makes at the start."""
+"""The tenant's web servers: cheroot, with or without TLS."""
 
 import logging
-import os
 import socket
 import ssl
 import struct
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import certifi
-import trustme
 from cheroot import wsgi
 from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 from cheroot.ssl import Adapter
 
-LOOPBACK = "127.0.0.1"
+from .model.origins import LOOPBACK
+
 # cheroot starts all threads at once and adds none. Each held request and each silent client takes one.
 THREADS = 64
 IDLE_SECONDS = 60
@@ -28,11 +25,14 @@ log = logging.getLogger(__name__)
 
 
 class PortTaken(Exception):
-    """The server cannot listen on `port`. `reason` is the operating system's."""
+    """The server cannot listen on `port`. `reason` is the operating system's.
 
-    def __init__(self, port: int, reason: str):
+    `forbidden` means that the port is free, but only for programs with more rights.
+    """
+
+    def __init__(self, port: int, reason: str, *, forbidden: bool = False):
         super().__init__(port, reason)
-        self.port, self.reason = port, reason
+        self.port, self.reason, self.forbidden = port, reason, forbidden
 
 
 class TlsAdapter(Adapter):
@@ -93,16 +93,22 @@ class Gateway(wsgi.Gateway_10):
 
 
 class WebServer(wsgi.Server):
-    """Serves `app` on 127.0.0.1:`port`, 0 for any free port. Raises PortTaken."""
+    """Serves `app` on `address`:`port`, 0 for any free port. Raises PortTaken."""
 
     ConnectionClass = Connection
     keep_alive_conn_limit = 1000
     max_request_body_size = LARGEST_BODY
     expiration_interval = 0.1  # how long stop() waits for the thread that accepts connections
 
-    def __init__(self, port: int, app: Callable[..., Any], tls: ssl.SSLContext | None = None):
+    def __init__(
+        self,
+        port: int,
+        app: Callable[..., Any],
+        tls: ssl.SSLContext | None = None,
+        address: str = LOOPBACK,
+    ):
         super().__init__(
-            (LOOPBACK, port),
+            (address, port),
             app,
             numthreads=THREADS,
             server_name="local-tenant",
@@ -118,11 +124,18 @@ class WebServer(wsgi.Server):
     def port(self) -> int:
         return int(self.bind_addr[1])
 
+    @property
+    def origin(self) -> str:
+        """The server's origin as clients write it, who leave out the port that is usual for the scheme."""
+        scheme, usual_port = ("https", 443) if self.ssl_adapter else ("http", 80)
+        return f"{scheme}://{LOOPBACK}" if self.port == usual_port else f"{scheme}://{LOOPBACK}:{self.port}"
+
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         try:
             bound: socket.socket = super().bind(family, type, proto)
         except OSError as error:
-            raise PortTaken(self.port, error.strerror or str(error)) from error
+            forbidden = isinstance(error, PermissionError)
+            raise PortTaken(self.port, error.strerror or str(error), forbidden=forbidden) from error
         return bound
 
     def serve_in_background(self) -> None:
@@ -131,23 +144,3 @@ class WebServer(wsgi.Server):
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         # Below ERROR, cheroot reports clients that come and go.
         log.log(level if level >= logging.ERROR else logging.DEBUG, msg, exc_info=traceback)
-
-
-def make_certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """Make a certificate for 127.0.0.1.
-
-    Returns the server's context and the path of a CA bundle in `folder`. The bundle also holds the CAs that
-    were trusted before, because programs that read it read no other.
-    """
-    authority = trustme.CA(organization_name="Local tenant, for development only")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(LOOPBACK, "localhost").configure_cert(context)
-    bundle = folder / "ca-bundle.pem"
-    bundle.write_bytes(_trusted_cas() + b"\n" + authority.cert_pem.bytes())
-    return context, str(bundle)
-
-
-def _trusted_cas() -> bytes:
-    configured = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-    is_file = configured and Path(configured).is_file()
-    return Path(configured if configured and is_file else certifi.where()).read_bytes()

@@ -1,20 +1,27 @@
 """LocalTenant: a tenant that runs in threads of this process."""
 
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 
 from .authorities import DEFAULT_KIND
-from .server import LOOPBACK, WebServer, make_certificate
-from .state import FIRST_EMAIL, FIRST_PASSWORD, TenantState
+from .configuration import default_configuration, lasting_tenant_id, load
+from .kept import Kept
+from .model.origins import CONTAINER_HOST, LOOPBACK
+from .server import WebServer
+from .state import TenantState
+from .tls import CertificateAuthority, lasting_authority, temporary_authority, write_ca_files
 from .web.api import create_api
 from .web.app import create_app
 
 DEFAULT_PORT = 8400
+# Variables that name a CA file. The first read no other file, the others add it to the CAs that they have.
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+CERTIFICATE_VARIABLES = ("NODE_EXTRA_CA_CERTS",)
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 # Settings that the operator may choose for the app. An empty value counts as not set, and unlike a missing
 # one it wins over a `.env` file, which is about another tenant.
@@ -52,31 +59,57 @@ OTHER_AUTHORITIES = (
 
 
 class LocalTenant:
-    """A running tenant, as a context manager. Entering raises PortTaken.
+    """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
 
-    `kind` is "b2c", "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the app's, for
-    front-channel sign-out, which B2C does not have.
+    `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
+    app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
+    tests need. The command line leaves it off. `config` is a file that sets up the tenant.
+    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and OSError.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
-    port, the web API on the one after that; with 0, each on any free port. `announce` is called with one
-    line for each verification code. `ca_bundle` is the path of the CA file that the back channel needs.
+    port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
+    web API is on `port`, the web API on the next one, and both speak TLS only. `listen` is an IP address
+    to listen on besides 127.0.0.1. It needs `https`, or else ValueError is raised.
+
+    `home` is a state folder. With one, the certificate authority, IDs, secrets and signing keys stay the same
+    from start to start. Without one, they are new, except for what `config` says. `ca_bundle` and
+    `ca_certificate` are the paths of CA files, with and without the public CAs. `announce` is called with one
+    line for each verification code, and when the CA had to be replaced.
     """
 
     ca_bundle: str
+    ca_certificate: str
 
     def __init__(
         self,
         port: int = 0,
         redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
         announce: Callable[[str], None] = lambda line: None,
-        kind: str = DEFAULT_KIND,
+        kind: str = "",
         logout_url: str = "",
+        *,
+        control: bool = True,
+        https: bool = False,
+        home: Path | None = None,
+        listen: str = LOOPBACK,
+        config: Path | str | None = None,
+        database: Path | str | None = None,
     ):
-        self.kind = kind
-        self._port = port
-        self._tenant = TenantState(kind, redirect_uris, announce)
-        self._tenant.app.logout_url = logout_url
-        self._secret_key = secrets.token_urlsafe(48)
+        if listen != LOOPBACK and not https:
+            raise ValueError("A tenant that other machines can reach needs https.")
+        if config:
+            configuration = load(config, redirect_uris, kind)
+        else:
+            kind = kind or DEFAULT_KIND
+            tenant_id = lasting_tenant_id(kind) if home else ""
+            configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
+        kept = Kept(home, configuration.tenant_id)
+        self.kind, self.https, self.listen = configuration.kind, https, listen
+        self._port, self._home, self._database = port, home, database
+        self._announce, self._with_control = announce, control
+        self._tenant = TenantState(configuration, kept, announce)
+        self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
+        self._secret_key = kept.secret_key()
         self._running = ExitStack()
 
     def __enter__(self) -> "LocalTenant":
@@ -89,32 +122,49 @@ class LocalTenant:
         self.stop()
 
     def _start(self, stack: ExitStack) -> None:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-"))
-        tls, self.ca_bundle = make_certificate(Path(folder))
-        app, servers = create_app(self._tenant), list[WebServer]()
+        authority, origins = self._tenant.authority, self._tenant.authority.origins
+        stack.callback(self._tenant.close)
+        self._tenant.open_accounts(self._database)
+        tls = self._certificate_authority(stack).server_context(authority.host_names)
+        if self.https:
+            origins.https = True
+            origins.hosts += (CONTAINER_HOST, *authority.host_names)
+        app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
+        api = create_api(self._tenant)
+        apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]
+        servers = list[WebServer]()
         stack.callback(_stop_all, servers)
-        for offset, (wsgi_app, context) in enumerate(
-            [(app, None), (app, tls), (create_api(self._tenant), None)]
-        ):
-            servers.append(WebServer(self._port and self._port + offset, wsgi_app, context))
-        pages, back_channel, api = (f"{LOOPBACK}:{server.port}" for server in servers)
-        origins = self._tenant.authority.origins
-        origins.pages, origins.back_channel, origins.api = (
-            f"http://{pages}",
-            f"https://{back_channel}",
-            f"http://{api}",
-        )
+        on_loopback = []
+        for offset, (wsgi_app, context) in enumerate(apps):
+            port = self._port and self._port + offset
+            first, *more = _addresses(self.listen)
+            servers.append(WebServer(port, wsgi_app, context, first))
+            on_loopback.append(servers[-1])
+            for address in more:
+                servers.append(WebServer(on_loopback[-1].port, wsgi_app, context, address))
+        origins.set([server.origin for server in on_loopback])
         for server in servers:
             server.serve_in_background()
 
+    def _certificate_authority(self, stack: ExitStack) -> CertificateAuthority:
+        """The CA that signs for this tenant. Writes the files that its clients read."""
+        if self._home:
+            folder, authority = self._home, lasting_authority(self._home, self._announce)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
+            authority = temporary_authority()
+        self._ca_files = write_ca_files(folder, authority)
+        self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
+        return authority
+
     def stop(self) -> None:
-        """Release held requests, close everything, and delete the CA bundle."""
+        """Release held requests, close everything, and delete the CA files of a temporary CA."""
         self._tenant.faults.close()
         self._running.close()
 
     @property
     def url(self) -> str:
-        """Origin of the pages and the control API."""
+        """Origin of the pages and the control API. With `https` the same as `tls_url`."""
         return self._tenant.authority.origins.pages
 
     @property
@@ -131,6 +181,12 @@ class LocalTenant:
     def tenant_id(self) -> str:
         """The tenant's ID, a GUID."""
         return self._tenant.authority.guid
+
+    @property
+    def authority_url(self) -> str:
+        """The authority where users sign in, as clients are given it. With B2C, it names the user flow."""
+        authority = self._tenant.authority
+        return authority.authority_url(authority.sign_in_address)
 
     @property
     def api_url(self) -> str:
@@ -151,22 +207,33 @@ class LocalTenant:
     @property
     def account(self) -> dict[str, str]:
         """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
-        return {"email": FIRST_EMAIL, "password": FIRST_PASSWORD, "sub": self._tenant.first_account.sub}
+        account = self._tenant.example_accounts[0]
+        return {"email": account.email, "password": account.password, "sub": account.sub}
 
     @property
     def settings(self) -> dict[str, str]:
         """Everything that an app needs to use this tenant, as environment variables. Empty: not set."""
+        without_proxy = _hosts_without_proxy(self._tenant.authority.origins.hosts)
         return {
             **dict.fromkeys((*APP_CHOICES, *B2C_SETTINGS, *OTHER_AUTHORITIES), ""),
             **self._tenant.authority.settings(),
-            "REDIRECT_URI": self._tenant.app.redirect_uris[0],
-            # The pages are served over http, which the app accepts at this origin only.
-            "INSECURE_SIGN_IN_ORIGIN": self.url,
+            "LOCAL_TENANT_URL": self.url,
+            "LOCAL_TENANT_AUTHORITY": self.authority_url,
+            "REDIRECT_URI": next(iter(self._tenant.app.redirect_uris), ""),
+            # Where pages are served over http, the app accepts that at this origin only.
+            "INSECURE_SIGN_IN_ORIGIN": "" if self.https else self.url,
             "SECRET_KEY": self._secret_key,
-            **dict.fromkeys(("NO_PROXY", "no_proxy"), _hosts_without_proxy()),
-            "REQUESTS_CA_BUNDLE": self.ca_bundle,
-            "SSL_CERT_FILE": self.ca_bundle,
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
+            **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
+            **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
         }
+
+
+def _addresses(listen: str) -> list[str]:
+    """The addresses to listen on. This machine itself can always reach the tenant at 127.0.0.1."""
+    if listen == LOOPBACK or ip_address(listen).is_unspecified:
+        return [listen]
+    return [LOOPBACK, listen]
 
 
 def _stop_all(servers: Sequence[WebServer]) -> None:
@@ -175,10 +242,10 @@ def _stop_all(servers: Sequence[WebServer]) -> None:
         list(pool.map(WebServer.stop, servers))
 
 
-def _hosts_without_proxy() -> str:
+def _hosts_without_proxy(local: Sequence[str]) -> str:
     """NO_PROXY with this machine added. As in most programs, the lower-case name wins."""
     configured = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if configured.strip() == "*":
         return configured  # in a list, "*" would not mean all hosts
     hosts = [host.strip() for host in configured.split(",") if host.strip()]
-    return ",".join(hosts + [host for host in (LOOPBACK, "localhost") if host not in hosts])
+    return ",".join(hosts + [host for host in local if host not in hosts])

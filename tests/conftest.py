@@ -50,6 +50,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the command line's tenants out of the user's state folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_TENANT_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_public_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the public certificate authorities out of the tenants' CA files.
 

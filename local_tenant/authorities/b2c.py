@@ -1,40 +1,20 @@
 """The shape of Azure AD B2C: URLs, issuer, metadata, scopes, claims, token responses."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..model.accounts import Account
+from ..model.attributes import ATTRIBUTES
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import UserFlow, UserFlowKind
 from ..model.signing import KeyRing, SigningKey, json_segment
-from ..model.steering import Clock, Options
 from .b2c_errors import ERRORS, error_description
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Tokens
+from .refusals import Reason, Refused, ServiceError
 
-TENANT_NAME = "localtenant"
-DOMAIN = f"{TENANT_NAME}.onmicrosoft.com"
-SIGN_UP_OR_SIGN_IN = UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in")
-EDIT_PROFILE = UserFlow("B2C_1_profileediting1", "edit_profile")
-RESET_PASSWORD = UserFlow("B2C_1_passwordreset1", "reset_password")
-USER_FLOWS = {flow.name.lower(): flow for flow in (SIGN_UP_OR_SIGN_IN, EDIT_PROFILE, RESET_PASSWORD)}
-
-RESPONSE_MODES = ["query", "fragment", "form_post"]
-RESPONSE_TYPES = [
-    "code",
-    "code id_token",
-    "code token",
-    "code id_token token",
-    "id_token",
-    "id_token token",
-    "token",
-    "token id_token",
-]
-CLAIMS = [
-    *("name", "given_name", "family_name", "city", "emails", "oid", "sub", "newUser", "tfp"),
-    *("iss", "iat", "exp", "aud", "acr", "nonce", "auth_time"),
-]
+# User flows that return everything announce these, and all user flows what follows.
+DEFAULT_CLAIMS = ("name", "given_name", "family_name", "city", "emails", "oid", "newUser")
+FIXED_CLAIMS = ("sub", "tfp", "iss", "iat", "exp", "aud", "acr", "nonce", "auth_time")
 
 
 @dataclass(frozen=True)
@@ -63,23 +43,54 @@ class AzureADB2C(Authority):
         "/tfp/<segment>/",
     )
     ERRORS = ERRORS
+    RESPONSE_TYPES = (
+        "code",
+        "code id_token",
+        "code token",
+        "code id_token token",
+        "id_token",
+        "id_token token",
+        "token",
+        "token id_token",
+    )
     resets_password = "app"
+    has_user_flows = True
+    refuses_request_without_pkce = True
+    has_direct_grants = True
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        super().__init__(guid, app, options, clock)
-        self.tasks_api = _web_api("tasks-api", "tasks.read tasks.write tasks.admin", "tasks.read tasks.write")
-        self.apis = (self.tasks_api, _web_api("notes-api", "notes.read", "notes.read"))
+    DOMAIN = "localtenant.onmicrosoft.com"
+
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [
+            UserFlow("B2C_1_signupsignin1", "sign_up_or_sign_in"),
+            UserFlow("B2C_1_profileediting1", "edit_profile"),
+            UserFlow("B2C_1_passwordreset1", "reset_password"),
+            UserFlow("B2C_1_ROPC_Auth", "ropc"),
+        ]
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"https://{domain}/{name}"
 
     # --- URLs and metadata
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        return (f"{self.tenant_name}.b2clogin.com",)
 
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such tenant or user flow."""
-        user_flow = USER_FLOWS.get((policy or query.get("p", "")).lower())
-        if not user_flow or segment.lower() not in (DOMAIN, self.guid):
+        name = (policy or query.get("p", "")).lower()
+        user_flow = next((flow for flow in self.user_flows if flow.name.lower() == name), None)
+        if not user_flow or segment.lower() not in (self.domain, self.guid):
             return None
         return UserFlowAddress(user_flow, segment.lower(), path.startswith("/tfp/"), policy is None)
+
+    def addresses(self) -> list[Address]:
+        return [UserFlowAddress(flow, self.domain, tfp=False, in_query=False) for flow in self.user_flows]
 
     def issuer(self, user_flow: UserFlow) -> str:
         if self._options.issuer_form == "tfp":
@@ -87,10 +98,19 @@ class AzureADB2C(Authority):
         return f"{self.origins.back_channel}/{self.guid}/v2.0/"
 
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
-        return claims.get("iss") in [self.issuer(user_flow) for user_flow in USER_FLOWS.values()]
+        return claims.get("iss") in [self.issuer(user_flow) for user_flow in self.user_flows]
+
+    def is_of_user_flow(self, claims: Mapping[str, object], user_flow: UserFlow) -> bool:
+        return str(claims.get(self._options.policy_claim)).lower() == user_flow.name.lower()
 
     def metadata(self, address: Address) -> dict[str, object]:
-        """The discovery document. As in B2C, it announces more than there is (see README.md)."""
+        """The discovery document. The UserInfo endpoint is in it where the user flow has one."""
+        document, back_channel = self._common_metadata(address), self.origins.back_channel
+        if address.user_flow.userinfo:
+            document["userinfo_endpoint"] = address.url(back_channel, "openid/v2.0/userinfo")
+        return document
+
+    def _common_metadata(self, address: Address) -> dict[str, object]:
         pages, back_channel = self.origins.pages, self.origins.back_channel
         return {
             "issuer": self.issuer(address.user_flow),
@@ -98,14 +118,19 @@ class AzureADB2C(Authority):
             "token_endpoint": address.url(back_channel, "oauth2/v2.0/token"),
             "end_session_endpoint": address.url(pages, "oauth2/v2.0/logout"),
             "jwks_uri": address.url(back_channel, "discovery/v2.0/keys"),
-            "response_modes_supported": RESPONSE_MODES,
-            "response_types_supported": RESPONSE_TYPES,
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-            "claims_supported": CLAIMS,
+            "claims_supported": self._claims_of(address.user_flow),
         }
+
+    @staticmethod
+    def _claims_of(user_flow: UserFlow) -> list[str]:
+        returns = DEFAULT_CLAIMS if user_flow.returns is None else user_flow.returns
+        return [*returns, *FIXED_CLAIMS]
 
     def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
         return {"keys": [key.jwk() for key in keys.published(self._options.keys)]}
@@ -115,63 +140,84 @@ class AzureADB2C(Authority):
 
     def settings(self) -> dict[str, str]:
         return {
-            "B2C_TENANT_NAME": TENANT_NAME,
+            "B2C_TENANT_NAME": self.tenant_name,
             "B2C_TENANT_ID": self.guid,
             "CLIENT_ID": self.app.client_id,
             "CLIENT_SECRET": self.app.client_secret,
-            "SIGNUPSIGNIN_USER_FLOW": SIGN_UP_OR_SIGN_IN.name,
-            "EDITPROFILE_USER_FLOW": EDIT_PROFILE.name,
-            "RESETPASSWORD_USER_FLOW": RESET_PASSWORD.name,
+            "SIGNUPSIGNIN_USER_FLOW": self._first("sign_up_or_sign_in"),
+            "EDITPROFILE_USER_FLOW": self._first("edit_profile"),
+            "RESETPASSWORD_USER_FLOW": self._first("reset_password"),
             "AUTHORITY_TEMPLATE": f"{self.origins.back_channel}/{{tenant}}.onmicrosoft.com/{{user_flow}}",
             "ENDPOINT": f"{self.origins.api}/tasks",
             "SCOPE": f"{self.tasks_api.uri}/tasks.read",
             "WRITE_SCOPE": f"{self.tasks_api.uri}/tasks.write",
         }
 
+    def _first(self, kind: UserFlowKind) -> str:
+        """The name of the first user flow of this kind, "" if there is none."""
+        return next((flow.name for flow in self.user_flows if flow.kind == kind), "")
+
     # --- scopes: those of one web API at most, and only what the app was granted
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         """The granted scopes among those asked for, in their order. Raises Refused."""
         wanted = tuple(dict.fromkeys(scope.split()))
         of_apis = [name for name in wanted if name not in OIDC_SCOPES]
-        if len({self._api_with(name) for name in of_apis}) > 1:
+        if len({self._api_with(name, client_id) for name in of_apis}) > 1:
             raise Refused(Reason.SCOPES_OF_TWO_APIS, scope=scope)
-        granted = [name for name in of_apis if self._is_granted(name)]
+        granted = [name for name in of_apis if self._is_granted(name, client_id)]
         if of_apis and not granted:
             raise Refused(Reason.SCOPE_NOT_GRANTED)
         return tuple(name for name in wanted if name in OIDC_SCOPES or name in granted)
+
+    def default_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
+        api = next((api for api in self.apis if scope == f"{api.uri}/.default"), None)
+        if not api:
+            raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
+        scopes = [f"{api.uri}/{name}" for name in sorted(api.scopes)]
+        granted = tuple(name for name in scopes if self._is_granted(name, client_id))
+        if not granted:
+            raise Refused(Reason.SCOPE_NOT_GRANTED)
+        return granted
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        asked, has_api = " ".join(scopes), self.audience(scopes, client_id) is not None
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+        if "token" in types and not has_api:
+            raise Refused(Reason.SCOPE_WITHOUT_API, scope=asked)
+        if "code" in types and not has_api and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_BOTH)
 
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         return grant.scopes  # B2C does not look at the `scope` of a token request with a code
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        wanted = self.authorized_scopes(scope)
-        for name in wanted:
-            if name not in grant.scopes:
-                raise Refused(Reason.SCOPE_UNKNOWN, scope=name)
-        return wanted or grant.scopes
+        return self.authorized_scopes(scope, grant.client_id) or grant.scopes
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. None when they are OpenID Connect's alone."""
         of_apis = [name for name in scopes if name not in OIDC_SCOPES]
-        return self._api_with(of_apis[0]) if of_apis else None
+        return self._api_with(of_apis[0], client_id) if of_apis else None
 
-    def _api_with(self, scope: str) -> str:
+    def _api_with(self, scope: str, client_id: str) -> str:
         """The client ID of the API with this scope. The app's own client ID as a scope means the app."""
-        if scope == self.app.client_id:
+        if scope == client_id:
             return scope
         for api in self.apis:
             if api.has_scope(scope):
                 return api.client_id
         raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
 
-    def _is_granted(self, scope: str) -> bool:
-        return scope == self.app.client_id or any(api.grants_scope(scope) for api in self.apis)
+    def _is_granted(self, scope: str, client_id: str) -> bool:
+        app, (uri, _, name) = self.apps.find(client_id), scope.rpartition("/")
+        api = next((api for api in self.apis if api.uri == uri), None)
+        return scope == client_id or bool(app and api and app.has_permission(api, name))
 
     # --- claims
 
     def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
-        optional = {"given_name": account.given_name, "family_name": account.surname, "city": account.city}
+        optional = {attribute.claim: getattr(account, attribute.member) for attribute in ATTRIBUTES.values()}
         return {
             "oid": account.sub,
             **{name: value for name, value in optional.items() if value},
@@ -181,15 +227,9 @@ class AzureADB2C(Authority):
             **account.claims,
         }
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
-        claims["auth_time"] = grant.auth_time
-        if access_token:
-            half = hashlib.sha256(access_token.encode()).digest()[:16]
-            claims["at_hash"] = base64.urlsafe_b64encode(half).rstrip(b"=").decode()
-        return claims
+        return {**claims, "auth_time": grant.auth_time}
 
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
         claims = self._token_claims(grant, audience, self._options.access_token_lifetime)
@@ -211,36 +251,38 @@ class AzureADB2C(Authority):
             "aud": audience,
             **({"nonce": grant.nonce} if grant.nonce else {}),
             "iat": now,
-            **grant.claims,
+            **grant.user_flow.returned(grant.claims),
             user_flow_claim: user_flow_name if user_flow_claim == "tfp" else user_flow_name.lower(),
         }
 
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         # B2C answers requests that ask for client_info with other members than the rest.
         now, options = int(self._clock.now()), self._options
-        response: dict[str, object] = {
-            name: tokens[name] for name in ("access_token", "id_token") if name in tokens
-        }
+        response: dict[str, object] = {}
+        if tokens.access_token:
+            response["access_token"] = tokens.access_token
+        if tokens.id_token:
+            response["id_token"] = tokens.id_token
         response |= {"token_type": "Bearer", "not_before": now}
-        if "access_token" in tokens:
+        if tokens.access_token:
             response["expires_in"] = options.access_token_lifetime
             response["expires_on"] = now + options.access_token_lifetime
-            response["resource"] = self.audience(scopes)
+            response["resource"] = self.audience(scopes, grant.client_id)
         if client_info:
             response["client_info"] = self.client_info(grant)
             response["scope"] = " ".join(name for name in scopes if name not in OIDC_SCOPES)
         else:
             response["profile_info"] = self._profile_info(grant)
             response["scope"] = " ".join(scopes)
-            if "id_token" in tokens:
+            if tokens.id_token:
                 response["id_token_expires_in"] = options.id_token_lifetime
-        if "refresh_token" in tokens:
-            response["refresh_token"] = tokens["refresh_token"]
-            response["refresh_token_expires_in"] = options.refresh_token_lifetime
+        if tokens.refresh_token:
+            response["refresh_token"] = tokens.refresh_token
+            response["refresh_token_expires_in"] = tokens.refresh_expires_in
         return response
 
     def client_info(self, grant: Grant) -> str:
@@ -272,7 +314,3 @@ class AzureADB2C(Authority):
 
     def _description(self, text: str) -> str:
         return error_description(text, self._clock.now())
-
-
-def _web_api(name: str, scopes: str, granted: str) -> WebApi:
-    return WebApi(f"https://{DOMAIN}/{name}", frozenset(scopes.split()), frozenset(granted.split()))

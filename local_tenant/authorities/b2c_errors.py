@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 # Code, OAuth error, text. The texts are the service's own, because apps look at them.
 ERRORS: Mapping[Reason, ErrorRow] = {
@@ -50,7 +50,18 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "The prompt included in the request contains invalid values. Expected 'none', 'login', "
         "'consent' or 'select_account'.",
     ),
-    Reason.RESPONSE_TYPE_NOT_ALLOWED: (
+    Reason.SCOPE_WITHOUT_API: (
+        "AADB2C90055",
+        "invalid_request",
+        "The scope '{scope}' provided in request must specify a resource, such as "
+        "'https://example.com/calendar.read'.",
+    ),
+    Reason.ID_TOKENS_NOT_ALLOWED: (
+        "AADB2C90057",
+        "unauthorized_client",
+        "The provided application is not configured to allow implicit grant.",
+    ),
+    Reason.ACCESS_TOKENS_NOT_ALLOWED: (
         "AADB2C90057",
         "unauthorized_client",
         "The provided application is not configured to allow implicit grant.",
@@ -89,11 +100,22 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "The provided grant has expired. Please re-authenticate and try again. Current time: {now}, "
         "Grant issued time: {issued}, Grant sliding window expiration time: {expires}.",
     ),
+    Reason.REFRESH_TOKEN_OF_SPA_EXPIRED: (
+        "AADB2C90080",
+        "invalid_grant",
+        "The provided grant has expired. Please re-authenticate and try again. Current time: {now}, "
+        "Grant issued time: {issued}, Grant expiration time: {expires}.",
+    ),
     Reason.SECRET_WRONG: (
         "AADB2C90081",
         "invalid_client",
         "The specified client_secret does not match the expected value for this client. Please "
         "correct the client_secret and try again.",
+    ),
+    Reason.SECRET_OF_PUBLIC_CLIENT: (
+        "AADB2C90084",
+        "invalid_request",
+        "Public clients should not send a client_secret when redeeming a publicly acquired grant.",
     ),
     Reason.PARAMETER_MISSING: (
         "AADB2C90083",
@@ -121,12 +143,36 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "access_denied",
         "The user has cancelled entering self-asserted information.",
     ),
+    Reason.SCOPE_WITHOUT_OPENID: (
+        "AADB2C90110",
+        "invalid_request",
+        "The scope parameter must include 'openid' when requesting a response_type that includes 'id_token'.",
+    ),
+    Reason.SCOPE_WITHOUT_BOTH: (
+        "AADB2C90115",
+        "invalid_request",
+        "When requesting the 'code' response_type, the scope parameter must include a resource or client "
+        "ID for access tokens, and 'openid' for ID tokens. Additionally include 'offline_access' for refresh "
+        "tokens.",
+    ),
     Reason.SCOPE_UNKNOWN: (
         "AADB2C90117",
         "invalid_request",
         "The scope '{scope}' provided in the request is not supported.",
     ),
     Reason.PASSWORD_FORGOTTEN: ("AADB2C90118", "access_denied", "The user has forgotten their password."),
+    Reason.MAX_AGE_INVALID: (
+        "AADB2C90120",
+        "invalid_request",
+        "The max age parameter '{value}' specified in the request is invalid. Max age must be an integer "
+        "between '0' and '{longest}' inclusive.",
+    ),
+    Reason.SESSION_TOO_OLD: (
+        "AADB2C90121",
+        "interaction_required",
+        "The session of the user is older than the max age '{max_age}' and request prompt parameter has a "
+        "value of 'None'.",
+    ),
     Reason.ACCOUNT_GONE: (
         "AADB2C90128",
         "invalid_grant",
@@ -164,6 +210,11 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "invalid_request",
         "The supplied code_challenge_method is not supported. Supported values are plain or S256",
     ),
+    Reason.CHALLENGE_MISSING: (
+        "AADB2C99059",
+        "invalid_request",
+        "The supplied request must present a code_challenge",
+    ),
     Reason.SCOPE_NOT_GRANTED: (
         "AADB2C90205",
         "invalid_request",
@@ -171,10 +222,25 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "the operation.",
     ),
     Reason.HINT_INVALID: ("AADB2C90210", "invalid_request", "The supplied id_token_hint is invalid."),
+    Reason.PASSWORD_GRANT_NOT_ALLOWED: (
+        "AADB2C90224",
+        "access_denied",
+        "Resource owner flow has not been enabled for the application.",
+    ),
+    Reason.PASSWORD_WRONG: (
+        "AADB2C90225",
+        "access_denied",
+        "The username or password provided in the request are invalid.",
+    ),
     Reason.GET_REFUSED: (
         "AADB2C90226",
         "invalid_request",
         "The specified token exchange is only supported over HTTP POST",
+    ),
+    Reason.GRANT_OF_OTHER_APP: (
+        "AADB2C90279",
+        "invalid_grant",
+        "The provided client id does not match the client id that issued the grant.",
     ),
     Reason.HINT_MISSING: (
         "AADB2C90272",

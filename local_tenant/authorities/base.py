@@ -1,99 +1,23 @@
 """What all kinds of authority have in common, and what each of them answers for itself."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import ClassVar, Literal
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.origins import Origins
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
+from .refusals import ErrorRow, Reason, Refused, ServiceError
 
 OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
+TASKS_SCOPE = "tasks.read"  # by which the API of tasks is known
 
-
-class Reason(Enum):
-    """Why a request is refused. Each kind of authority has its own code and text for it."""
-
-    # The authorization request
-    AUTHORITY_UNKNOWN = auto()
-    CLIENT_ID_MISSING = auto()
-    CLIENT_UNKNOWN = auto()
-    ONE_TENANT_APP = auto()
-    REDIRECT_URI_MISSING = auto()
-    REDIRECT_URI_UNREGISTERED = auto()
-    RESPONSE_TYPE_UNSUPPORTED = auto()
-    RESPONSE_TYPE_NOT_ALLOWED = auto()
-    RESPONSE_MODE_UNSUPPORTED = auto()
-    SCOPE_MISSING = auto()
-    SCOPE_UNKNOWN = auto()
-    SCOPE_NOT_GRANTED = auto()
-    SCOPES_OF_TWO_APIS = auto()
-    API_UNKNOWN = auto()
-    PROMPT_INVALID = auto()
-    CHALLENGE_MALFORMED = auto()
-    # The person
-    SIGN_IN_NEEDED = auto()
-    CANCELLED = auto()
-    PASSWORD_FORGOTTEN = auto()
-    NOT_IN_TENANT = auto()
-    NOT_ASSIGNED = auto()
-    CONSENT_NEEDED = auto()
-    ADMIN_CONSENT_NEEDED = auto()
-    STEP_UP_NEEDED = auto()
-    # The token request
-    GET_REFUSED = auto()
-    PARAMETER_MISSING = auto()
-    GRANT_TYPE_UNSUPPORTED = auto()
-    SECRET_MISSING = auto()
-    SECRET_WRONG = auto()
-    GRANT_UNREADABLE = auto()
-    GRANT_OF_OTHER_FLOW = auto()
-    CODE_EXPIRED = auto()
-    CODE_USED = auto()
-    REFRESH_TOKEN_EXPIRED = auto()
-    GRANT_REVOKED = auto()
-    ACCOUNT_GONE = auto()
-    ACCOUNT_DISABLED = auto()
-    VERIFIER_MALFORMED = auto()
-    VERIFIER_WRONG = auto()
-    # Sign-out
-    RETURN_ADDRESS_MALFORMED = auto()
-    HINT_MISSING = auto()
-    HINT_INVALID = auto()
-
-
-class Refused(Exception):
-    """A request is refused. `values` go into the text; `claims` is a claims challenge (JSON text)."""
-
-    def __init__(self, reason: Reason, *, claims: str = "", **values: object):
-        super().__init__(reason.name)
-        self.reason, self.claims, self.values = reason, claims, values
-
-
-# Code, OAuth error, text. The texts are the service's own, because apps look at them.
-ErrorRow = tuple[str, str, str]
-
-
-@dataclass(frozen=True)
-class ServiceError:
-    """An error as the service words it. `claims` is a claims challenge (JSON text)."""
-
-    code: str
-    error: str
-    text: str
-    claims: str = ""
-
-
-@dataclass
-class Origins:
-    """Where the servers listen. Known once they have their ports."""
-
-    pages: str = ""
-    back_channel: str = ""
-    api: str = ""
+SIGN_IN_KINDS: tuple[UserFlowKind, ...] = ("sign_up_or_sign_in", "sign_in", "sign_up")
 
 
 @dataclass(frozen=True)
@@ -111,62 +35,131 @@ class Address:
         return f"{origin}/{self.segment}/{path}"
 
 
-class Authority:
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a response, "" for those that are not in it. `refresh_expires_in` is in seconds."""
+
+    access_token: str = ""
+    id_token: str = ""
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+
+class Authority(ABC):
     """One kind of authority: its URLs, metadata, scopes, claims, errors. Knows nothing of HTTP."""
 
     name: ClassVar[str]
     # URL rules in front of an endpoint's path. Their variables are the arguments of `find_address`.
     URL_PREFIXES: ClassVar[tuple[str, ...]] = ("/<segment>/",)
+    RESPONSE_TYPES: ClassVar[tuple[str, ...]]
+    # Whether ID tokens of the token endpoint have at_hash.
+    HASHES_ACCESS_TOKENS = True
     PROMPTS: ClassVar[frozenset[str]] = frozenset({"none", "login", "consent", "select_account"})
     ERRORS: ClassVar[Mapping[Reason, ErrorRow]]
     MORE_ERRORS: ClassVar[Mapping[str, ErrorRow]] = {}  # that only tests ask for, by code
     SHOWN_ON_PAGE: ClassVar[frozenset[Reason]] = frozenset()  # refusals that do not go back to the app
+    # Views whose answers scripts of any origin may read. The others are for registered single-page apps.
+    OPEN_TO_ANY_ORIGIN: ClassVar[frozenset[str]] = frozenset({"discovery", "keys"})
+    # A single-page app's authorization request without PKCE is refused, or else only its code.
+    refuses_request_without_pkce = False
     may_sign_up = True
     # Where a forgotten password is reset: the app begins that user flow, the sign-in page does it, or nobody.
     resets_password: ClassVar[Literal["app", "page", ""]] = ""
     has_account_picker = False  # at prompt=select_account, and at sign-out without a hint
     has_graph = False
-    tasks_api: WebApi
+    has_consent = False  # users consent to scopes that no administrator has granted
+    has_user_flows = False  # by name, each with an authority of its own
+    DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
+    has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        self.guid, self.origins, self.app, self.apis = guid, Origins(), app, tuple[WebApi, ...]()
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        self.guid, self.tenant_name = configuration.tenant_id, configuration.name
+        self.domain, self.origins = configuration.domain, Origins()
+        self.apps, self.apis = configuration.apps, tuple(configuration.apis)
+        self.user_flows = list(configuration.user_flows)
         self._options, self._clock = options, clock
 
-    def more_accounts(self) -> list[Account]:
-        """Accounts that are there from the start, besides the first one."""
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The host names of the service itself that this tenant answers to."""
+        return ()
+
+    @property
+    def tasks_api(self) -> WebApi:
+        """The API that the tenant serves itself."""
+        return next(api for api in self.apis if TASKS_SCOPE in api.scopes)
+
+    @property
+    def app(self) -> AppRegistration:
+        """The app that `settings` are for."""
+        return self.apps.first
+
+    # --- What a tenant has that is not set up otherwise
+
+    @classmethod
+    @abstractmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        """The user flows of a tenant where nobody has set up others."""
+
+    @classmethod
+    @abstractmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        """The URI that scopes of this web API begin with."""
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
+        """Accounts besides the first one."""
         return []
 
     # --- URLs, metadata, settings
 
+    @abstractmethod
     def find_address(
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         """The address of a request, or None if there is no such authority."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def addresses(self) -> list[Address]:
+        """The addresses that apps use, as people write them."""
+
+    @property
+    def sign_in_address(self) -> Address:
+        """The address of the first user flow where people sign in, or else of the first user flow."""
+        addresses = self.addresses()
+        return next((each for each in addresses if each.user_flow.kind in SIGN_IN_KINDS), addresses[0])
+
+    def authority_url(self, address: Address) -> str:
+        """The authority as clients are given it."""
+        return address.url(self.origins.back_channel, "").rstrip("/")
+
+    @abstractmethod
     def metadata(self, address: Address) -> dict[str, object]:
         """The discovery document."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key_set(self, keys: KeyRing, address: Address) -> dict[str, list[dict[str, object]]]:
         """The JWK set that the metadata of this address names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def signing_key(self, keys: KeyRing, grant: Grant) -> SigningKey:
         """The key that signs tokens for this grant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_issuer_of(self, claims: Mapping[str, object]) -> bool:
         """Whether a token with these claims names the issuer that it should."""
-        raise NotImplementedError
 
+    def is_of_user_flow(self, claims: Mapping[str, object], user_flow: UserFlow) -> bool:
+        """Whether a token with these claims comes from this user flow."""
+        return True
+
+    @abstractmethod
     def settings(self) -> dict[str, str]:
         """The settings by which an app finds this authority and its API."""
-        raise NotImplementedError
 
     # --- Requests
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         """Raise Refused if the app cannot be used at this address."""
 
     def check_prompts(self, prompt: str) -> list[str]:
@@ -176,67 +169,80 @@ class Authority:
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompts
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
-        """What an authorization request with this `scope` is about. Raises Refused."""
-        raise NotImplementedError
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        """Raise Refused if this app's token requests must not come from this origin, None for no browser."""
 
-    def check_account(self, account: Account, address: Address) -> None:
+    @abstractmethod
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
+        """What this app's authorization request with this `scope` is about. Raises Refused."""
+
+    def default_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
+        """The scopes that the app was granted of the API whose `.default` scope this is. Raises Refused."""
+        raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
+
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        """Raise Refused if these scopes do not bring what this `response_type` asks for."""
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        """Whether a session can be used for a request with this `login_hint`, "" for none."""
+        return True
+
+    def check_account(self, account: Account, address: Address, client_id: str) -> None:
         """Raise Refused unless this account may use the app here."""
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
-        """The scopes that the person has to consent to first. Raises Refused."""
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
+        """The scopes that the person has to consent to first, for this app. Raises Refused."""
         return []
 
     def contexts_in(self, claims_request: str) -> frozenset[str]:
         """The authentication contexts that a `claims` parameter asks for."""
         return frozenset()
 
+    @abstractmethod
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         """The scopes for a code. `scope` is that of the token request, "" for none. Raises Refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         """The scopes for a refresh token, likewise."""
-        raise NotImplementedError
 
     def check_contexts(self, claims_request: str, grant: Grant) -> None:
         """Raise Refused with a claims challenge if the person has to do more for these tokens."""
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    @abstractmethod
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the access token is for. None for no access token."""
-        raise NotImplementedError
 
     # --- Claims and token responses
 
+    @abstractmethod
     def account_claims(self, account: Account, session: Session, *, new_user: bool) -> dict[str, object]:
         """The claims about a person, as they are at sign-in."""
-        raise NotImplementedError
 
     def current_claims(self, grant: Grant, account: Account) -> dict[str, object]:
         """The claims about a person at a token request."""
         return grant.claims
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
-        raise NotImplementedError
+    @abstractmethod
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
+        """The claims of an ID token for the app of the grant."""
 
+    @abstractmethod
     def access_token_claims(self, grant: Grant, scopes: tuple[str, ...], audience: str) -> dict[str, object]:
-        raise NotImplementedError
+        """The claims of an access token for the API with the client ID `audience`."""
 
+    @abstractmethod
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         """The members of a token response in the service's order.
 
-        `tokens` holds the tokens that were issued. `client_info`: whether the request asked for it, as
-        MSAL does.
+        `client_info`: whether the request asked for it, as MSAL does.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def client_info(self, grant: Grant) -> str:
         """Who signed in. MSAL keys its accounts by it."""
-        raise NotImplementedError
 
     # --- Errors
 
@@ -250,17 +256,17 @@ class Authority:
         rows = [*self.ERRORS.values(), *self.MORE_ERRORS.values()]
         return next((ServiceError(code, row[1], f"{code}: {row[2]}") for row in rows if row[0] == code), None)
 
+    @abstractmethod
     def redirect_parameters(self, error: ServiceError) -> list[tuple[str, str]]:
         """The parameters of an authorization response with this error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def token_error(self, error: ServiceError) -> tuple[dict[str, object], int]:
         """The JSON members and the HTTP status of the token endpoint's answer with this error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error_lines(self, text: str) -> list[str]:
         """What an error page says."""
-        raise NotImplementedError
 
     def metadata_error(self, error: ServiceError) -> tuple[dict[str, object], int] | None:
         """The answer to a request for metadata of an unknown authority. None for a page."""

@@ -5,10 +5,10 @@ Source: Microsoft Learn, "Access tokens in the Microsoft identity platform", "Va
 
 from ..model.accounts import Account
 from ..model.grants import Grant
-from ..model.registrations import UserFlow
 from ..model.signing import KeyRing, SigningKey
-from .base import Address, Reason, Refused
+from .base import Address
 from .microsoft import PERSONAL_TENANT, Microsoft
+from .refusals import Reason, Refused
 
 TEMPLATE = "{tenantid}"
 MANY_TENANTS = ("organizations", "common", "consumers")
@@ -20,9 +20,9 @@ class EntraID(Microsoft):
     """One tenant of an organization. The app is registered for its accounts only."""
 
     name = "Microsoft Entra ID"
-    USER_FLOW = UserFlow("sign-in", "sign_in")
+    USER_FLOW = ("sign-in", "sign_in")
     GRAPH_GRANTED = frozenset({"User.Read"})
-    domain = "localtenant.example"
+    DOMAIN = "localtenant.example"
     may_sign_up = False
 
     def issuer(self, tenant: str) -> str:
@@ -36,9 +36,9 @@ class EntraID(Microsoft):
             return self.issuer(PERSONAL_TENANT)
         return self.issuer(TEMPLATE if segment in MANY_TENANTS else self.guid)
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         if address.segment in MANY_TENANTS:
-            raise Refused(Reason.ONE_TENANT_APP, client_id=self.app.client_id)
+            raise Refused(Reason.ONE_TENANT_APP, client_id=client_id)
 
     def settings(self) -> dict[str, str]:
         return {
@@ -54,13 +54,17 @@ class EntraIDManyTenants(EntraID):
     Each account signs in to its home tenant, whichever that is.
     """
 
-    def more_accounts(self) -> list[Account]:
+    def _segments(self) -> tuple[str, ...]:
+        return (*MANY_TENANTS, self.guid)
+
+    @classmethod
+    def more_accounts(cls) -> list[Account]:
         return [
             Account("grace@fabrikam.example", PASSWORD, "Grace Fabrikam", tenant=OTHER_TENANT),
             Account("alan@outlook.example", PASSWORD, "Alan Personal", tenant=PERSONAL_TENANT),
         ]
 
-    def check_app(self, address: Address) -> None:
+    def check_app(self, address: Address, client_id: str) -> None:
         """The app can be used at each address."""
 
     def _is_home(self, tenant: str, segment: str) -> bool:

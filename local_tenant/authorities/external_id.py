@@ -1,7 +1,6 @@
 """The shape of Entra External ID, reached by an own URL domain: its issuer is on another host."""
 
 from ..model.accounts import Account
-from ..model.registrations import UserFlow
 from .base import Address, Authority
 from .microsoft import Microsoft
 
@@ -11,10 +10,15 @@ class ExternalID(Microsoft):
 
     name = "Microsoft Entra External ID"
     PROMPTS = Authority.PROMPTS | {"create"}
-    USER_FLOW = UserFlow("sign-up-and-sign-in", "sign_up_or_sign_in")
+    USER_FLOW = ("sign-up-and-sign-in", "sign_up_or_sign_in")
     GRAPH_GRANTED = frozenset({"User.Read", "User.ReadWrite"})
-    domain = "localtenant.onmicrosoft.com"
+    DOMAIN = "localtenant.onmicrosoft.com"
     resets_password = "page"
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        names = (self.domain.partition(".")[0], self.guid)
+        return tuple(f"{name}.ciamlogin.com" for name in names)
 
     def issuer(self, tenant: str) -> str:
         return f"https://{tenant}.ciamlogin.com/{tenant}/v2.0"

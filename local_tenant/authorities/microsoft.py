@@ -7,16 +7,19 @@ reference", "Claims challenges, claims requests, and client capabilities".
 import hashlib
 import json
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from ..model.accounts import Account
+from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
-from ..model.registrations import AppRegistration, UserFlow, WebApi
+from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey, base64url, json_segment
 from ..model.steering import Clock, Options
-from .base import OIDC_SCOPES, Address, Authority, Reason, Refused, ServiceError
+from .base import OIDC_SCOPES, Address, Authority, Tokens
 from .microsoft_errors import ERRORS, MORE_ERRORS, Trace
+from .refusals import Reason, Refused, ServiceError
 
 GRAPH_URI = "https://graph.microsoft.com"
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
@@ -47,14 +50,17 @@ class Microsoft(Authority):
     ERRORS = ERRORS
     MORE_ERRORS = MORE_ERRORS
     SHOWN_ON_PAGE = SHOWN_ON_PAGE
-    USER_FLOW: ClassVar[UserFlow]
+    USER_FLOW: ClassVar[tuple[str, UserFlowKind]]  # name and kind of the only one
     GRAPH_GRANTED: ClassVar[frozenset[str]]
-    domain: str
+    OPEN_TO_ANY_ORIGIN = frozenset({"discovery", "keys", "token", "userinfo", "graph"})
+    RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
+    HASHES_ACCESS_TOKENS = False
     has_account_picker = True
     has_graph = True
+    has_consent = True
 
-    def __init__(self, guid: str, app: AppRegistration, options: Options, clock: Clock):
-        super().__init__(guid, app, options, clock)
+    def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
+        super().__init__(configuration, options, clock)
         self.graph = WebApi(
             GRAPH_URI,
             frozenset({"User.Read", "User.ReadWrite", "Directory.Read.All"}),
@@ -62,12 +68,19 @@ class Microsoft(Authority):
             GRAPH_CLIENT_ID,
             admin_only=frozenset({"Directory.Read.All"}),
         )
-        self.tasks_api = _own_api({"tasks.read", "tasks.write"}, {"tasks.admin"})
-        self.apis = (self.tasks_api, _own_api({"notes.read"}, set()), self.graph)
+        self.apis += (self.graph,)
 
+    @classmethod
+    def default_user_flows(cls) -> list[UserFlow]:
+        return [UserFlow(*cls.USER_FLOW)]
+
+    @classmethod
+    def api_uri(cls, domain: str, name: str, client_id: str) -> str:
+        return f"api://{client_id}"
+
+    @abstractmethod
     def issuer(self, tenant: str) -> str:
         """The issuer of tokens for this tenant, or for the template "{tenantid}"."""
-        raise NotImplementedError
 
     def tenant_of(self, account: Account) -> str:
         return account.tenant.lower() or self.guid
@@ -78,7 +91,14 @@ class Microsoft(Authority):
         self, path: str, query: Mapping[str, str], segment: str, policy: str | None
     ) -> Address | None:
         segment = segment.lower()
-        return Address(self.USER_FLOW, segment) if self._is_known(segment) else None
+        return Address(self.user_flows[0], segment) if self._is_known(segment) else None
+
+    def addresses(self) -> list[Address]:
+        return [Address(self.user_flows[0], segment) for segment in self._segments()]
+
+    def _segments(self) -> tuple[str, ...]:
+        """The first segments of the paths of its addresses."""
+        return (self.guid,)
 
     def _is_known(self, segment: str) -> bool:
         return segment in (self.guid, self.domain)
@@ -96,7 +116,7 @@ class Microsoft(Authority):
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "response_types_supported": self.RESPONSE_TYPES,
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": self.metadata_issuer(address.segment),
             "request_uri_parameter_supported": False,
@@ -147,7 +167,23 @@ class Microsoft(Authority):
             raise Refused(Reason.PROMPT_INVALID, value=prompt)
         return prompt.split()
 
-    def check_account(self, account: Account, address: Address) -> None:
+    def check_response_scopes(self, types: frozenset[str], scopes: tuple[str, ...], client_id: str) -> None:
+        if "id_token" in types and "openid" not in scopes:
+            raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+
+    def fits_hint(self, session: Session, login_hint: str) -> bool:
+        claims = self.account_claims(session.account, session, new_user=False)
+        names = {session.account.email.lower(), str(claims["preferred_username"]).lower()}
+        is_known = login_hint.lower() in names or login_hint == self.login_hint(claims)
+        return not login_hint or is_known
+
+    def check_origin(self, app: AppRegistration, origin: str | None) -> None:
+        if app.type == "spa" and not origin:
+            raise Refused(Reason.ORIGIN_MISSING)
+        if app.type != "spa" and origin:
+            raise Refused(Reason.ORIGIN_NOT_ALLOWED, origin=origin)
+
+    def check_account(self, account: Account, address: Address, client_id: str) -> None:
         if not self._is_home(self.tenant_of(account), address.segment):
             is_personal = self.tenant_of(account) == PERSONAL_TENANT
             raise Refused(
@@ -155,10 +191,10 @@ class Microsoft(Authority):
                 email=account.email,
                 idp="live.com" if is_personal else self.issuer(self.tenant_of(account)),
                 tenant=address.segment,
-                client_id=self.app.client_id,
+                client_id=client_id,
             )
         if not account.assigned:
-            raise Refused(Reason.NOT_ASSIGNED, client_id=self.app.client_id)
+            raise Refused(Reason.NOT_ASSIGNED, client_id=client_id)
 
     def _is_home(self, tenant: str, segment: str) -> bool:
         """Whether accounts of this tenant can sign in at this address."""
@@ -166,17 +202,17 @@ class Microsoft(Authority):
 
     # --- scopes: an authorization request may name several APIs, a token request one
 
-    def authorized_scopes(self, scope: str) -> tuple[str, ...]:
+    def authorized_scopes(self, scope: str, client_id: str) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(scope.split()))
         for name in wanted:
             if name not in OIDC_SCOPES:
                 self._api_and_name(name)
         return wanted
 
-    def scopes_to_consent(self, account: Account, scopes: Iterable[str]) -> list[str]:
+    def scopes_to_consent(self, account: Account, scopes: Iterable[str], client_id: str) -> list[str]:
         missing = []
         for scope in scopes:
-            if scope not in OIDC_SCOPES and not self._has_consent(account, scope):
+            if scope not in OIDC_SCOPES and not self._has_consent(account, scope, client_id):
                 api, name = self._api_and_name(scope)
                 if name in api.admin_only:
                     raise Refused(Reason.ADMIN_CONSENT_NEEDED, scope=scope)
@@ -184,7 +220,9 @@ class Microsoft(Authority):
         return missing
 
     def redeemed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
-        return self._token_scopes(scope or " ".join(self._of_first_api(grant.scopes)), account)
+        return self._token_scopes(
+            scope or " ".join(self._of_first_api(grant.scopes)), grant.client_id, account
+        )
 
     def refreshed_scopes(self, scope: str, grant: Grant, account: Account) -> tuple[str, ...]:
         return self.redeemed_scopes(scope, grant, account)
@@ -194,9 +232,9 @@ class Microsoft(Authority):
         first = next((self._api_and_name(name)[0] for name in found if name not in OIDC_SCOPES), None)
         return [name for name in found if name in OIDC_SCOPES or self._api_and_name(name)[0] == first]
 
-    def _token_scopes(self, scope: str, account: Account) -> tuple[str, ...]:
+    def _token_scopes(self, scope: str, client_id: str, account: Account) -> tuple[str, ...]:
         """The scopes of a token: those asked for, and what else the person consented to at the same API."""
-        wanted = self.authorized_scopes(scope)
+        wanted = self.authorized_scopes(scope, client_id)
         of_api = [name for name in wanted if name not in OIDC_SCOPES]
         apis = {self._api_and_name(name)[0] for name in of_api}
         if len(apis) > 1:
@@ -205,16 +243,16 @@ class Microsoft(Authority):
         if not of_api:
             return oidc
         [api] = apis
-        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}")}
+        allowed = {name for name in api.scopes if self._has_consent(account, f"{api.uri}/{name}", client_id)}
         asked = [self._api_and_name(name)[1] for name in of_api]
         if any(name not in (*allowed, DEFAULT_SCOPE) for name in asked) or not allowed:
-            raise Refused(Reason.CONSENT_NEEDED, client_id=self.app.client_id)
+            raise Refused(Reason.CONSENT_NEEDED, client_id=client_id)
         # Graph's scopes may be given without their URI. The answer writes them as the request did.
         prefix = "" if "/" not in of_api[0] else of_api[0].rpartition("/")[0] + "/"
         names = [name for name in asked if name != DEFAULT_SCOPE]
         return oidc + tuple(prefix + name for name in dict.fromkeys([*names, *sorted(allowed)]))
 
-    def audience(self, scopes: Iterable[str]) -> str | None:
+    def audience(self, scopes: Iterable[str], client_id: str) -> str | None:
         """The client ID of the API that the scopes belong to. Without such scopes, Graph's."""
         of_apis = [name for name in scopes if name not in OIDC_SCOPES]
         return self._api_and_name(of_apis[0])[0].client_id if of_apis else GRAPH_CLIENT_ID
@@ -229,9 +267,11 @@ class Microsoft(Authority):
             raise Refused(Reason.SCOPE_UNKNOWN, scope=scope)
         return api, name
 
-    def _has_consent(self, account: Account, scope: str) -> bool:
-        api, name = self._api_and_name(scope)
-        return name in (*api.granted, DEFAULT_SCOPE) or f"{api.uri}/{name}" in account.consents
+    def _has_consent(self, account: Account, scope: str, client_id: str) -> bool:
+        """Whether the app may have the scope: by an administrator for everyone, or by the account's owner."""
+        app, (api, name) = self.apps.find(client_id), self._api_and_name(scope)
+        is_granted = name == DEFAULT_SCOPE or bool(app and app.has_permission(api, name))
+        return is_granted or f"{api.uri}/{name}" in account.consents
 
     # --- claims challenges
 
@@ -284,12 +324,12 @@ class Microsoft(Authority):
         """The optional claim, an opaque text."""
         return base64url(f"O.{claims['oid']}.{claims['tid']}".encode())
 
-    def id_token_claims(
-        self, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-    ) -> dict[str, object]:
+    def id_token_claims(self, grant: Grant, scopes: tuple[str, ...]) -> dict[str, object]:
         claims = self._token_claims(grant, grant.client_id, self._options.id_token_lifetime)
         if grant.nonce:
             claims["nonce"] = grant.nonce
+        if grant.wants_auth_time:
+            claims["auth_time"] = grant.auth_time
         if "email" in scopes:
             claims["email"] = grant.claims["email"]
         if self._has_login_hint():
@@ -333,7 +373,7 @@ class Microsoft(Authority):
     # --- token responses
 
     def token_response(
-        self, grant: Grant, scopes: tuple[str, ...], tokens: Mapping[str, str], *, client_info: bool
+        self, grant: Grant, scopes: tuple[str, ...], tokens: Tokens, *, client_info: bool
     ) -> dict[str, object]:
         lifetime = self._options.access_token_lifetime
         response: dict[str, object] = {
@@ -342,10 +382,18 @@ class Microsoft(Authority):
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
         }
-        response |= {
-            name: tokens[name] for name in ("access_token", "refresh_token", "id_token") if name in tokens
+        issued = {
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "refresh_token_expires_in": self._is_spa(grant) and tokens.refresh_expires_in,
+            "id_token": tokens.id_token,
         }
+        response |= {name: value for name, value in issued.items() if value}
         return response | ({"client_info": self.client_info(grant)} if client_info else {})
+
+    def _is_spa(self, grant: Grant) -> bool:
+        app = self.apps.find(grant.client_id)
+        return app is not None and app.type == "spa"
 
     def client_info(self, grant: Grant) -> str:
         return json_segment({"uid": grant.claims["oid"], "utid": grant.claims["tid"]})
@@ -394,14 +442,3 @@ def pairwise(object_id: str, audience: str) -> str:
 
 def _description(error: ServiceError, trace: Trace) -> str:
     return " ".join([error.text, *trace.lines])
-
-
-def _own_api(scopes: set[str], admin_only: set[str]) -> WebApi:
-    client_id = str(uuid.uuid4())
-    return WebApi(
-        f"api://{client_id}",
-        frozenset(scopes | admin_only),
-        frozenset(scopes),
-        client_id,
-        frozenset(admin_only),
-    )

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .base import ErrorRow, Reason
+from .refusals import ErrorRow, Reason
 
 ERRORS: Mapping[Reason, ErrorRow] = {
     Reason.AUTHORITY_UNKNOWN: (
@@ -49,10 +49,15 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "unsupported_response_type",
         "The response type '{value}' is not supported.",
     ),
-    Reason.RESPONSE_TYPE_NOT_ALLOWED: (
+    Reason.ID_TOKENS_NOT_ALLOWED: (
         "AADSTS700054",
         "unsupported_response_type",
         "response_type 'id_token' is not enabled for the application.",
+    ),
+    Reason.ACCESS_TOKENS_NOT_ALLOWED: (
+        "AADSTS700051",
+        "unsupported_response_type",
+        "response_type 'token' is not enabled for the application.",
     ),
     Reason.RESPONSE_MODE_UNSUPPORTED: (
         "AADSTS70007",
@@ -63,6 +68,12 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "AADSTS900144",
         "invalid_request",
         "The request body must contain the following parameter: 'scope'.",
+    ),
+    Reason.SCOPE_WITHOUT_OPENID: (
+        "AADSTS70011",
+        "invalid_scope",
+        "The provided value for the input parameter 'scope' is not valid. The scope 'openid' is required "
+        "for an ID token.",
     ),
     Reason.SCOPE_UNKNOWN: (
         "AADSTS70011",
@@ -91,6 +102,16 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "Invalid size of Code_Challenge parameter.",
     ),
     Reason.SIGN_IN_NEEDED: (
+        "AADSTS50058",
+        "login_required",
+        "A silent sign-in request was sent but no user is signed in.",
+    ),
+    Reason.MAX_AGE_INVALID: (
+        "AADSTS9002313",
+        "invalid_request",
+        "Invalid request. Request is malformed or invalid.",
+    ),
+    Reason.SESSION_TOO_OLD: (
         "AADSTS50058",
         "login_required",
         "A silent sign-in request was sent but no user is signed in.",
@@ -155,10 +176,37 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
         "value, not the client secret ID, for a secret added to app.",
     ),
+    Reason.SECRET_OF_PUBLIC_CLIENT: (
+        "AADSTS700025",
+        "invalid_client",
+        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
+    ),
+    Reason.ORIGIN_NOT_ALLOWED: (
+        "AADSTS9002326",
+        "invalid_request",
+        "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. "
+        "Request origin: '{origin}'.",
+    ),
+    Reason.ORIGIN_MISSING: (
+        "AADSTS9002327",
+        "invalid_request",
+        "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin "
+        "requests.",
+    ),
+    Reason.CHALLENGE_MISSING: (
+        "AADSTS9002325",
+        "invalid_request",
+        "Proof Key for Code Exchange is required for cross-origin authorization code redemption.",
+    ),
     Reason.GRANT_UNREADABLE: (
         "AADSTS9002313",
         "invalid_grant",
         "Invalid request. Request is malformed or invalid.",
+    ),
+    Reason.GRANT_OF_OTHER_APP: (
+        "AADSTS70000",
+        "invalid_grant",
+        "Provided grant is invalid or malformed.",
     ),
     Reason.CODE_EXPIRED: (
         "AADSTS70008",
@@ -176,6 +224,13 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "AADSTS700082",
         "invalid_grant",
         "The refresh token has expired due to inactivity.",
+    ),
+    Reason.REFRESH_TOKEN_OF_SPA_EXPIRED: (
+        "AADSTS700084",
+        "invalid_grant",
+        "The refresh token was issued to a single page app (SPA), and therefore has a fixed, limited "
+        "lifetime of 1.00:00:00, which can't be extended. It is now expired and a new sign in request must "
+        "be sent by the SPA to the sign in page.",
     ),
     Reason.GRANT_REVOKED: (
         "AADSTS50173",

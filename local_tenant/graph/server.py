@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from ..server import LOOPBACK, WebServer, make_certificate
+from ..model.origins import LOOPBACK
+from ..server import WebServer
+from ..tls import temporary_authority, write_ca_files
 from .api import GraphApi, Request, read_body
 from .directory import Directory
 from .refusal import Refusal
@@ -65,8 +67,9 @@ class LocalGraph:
 
     def __enter__(self) -> "LocalGraph":
         folder = self._running.enter_context(tempfile.TemporaryDirectory(prefix="local-graph-"))
-        tls, self.ca_bundle = make_certificate(Path(folder))
-        server = WebServer(self._port, self._app(), tls)
+        authority = temporary_authority()
+        self.ca_bundle = str(write_ca_files(Path(folder), authority).bundle)
+        server = WebServer(self._port, self._app(), authority.server_context())
         self._running.callback(server.stop)
         self.url = self.sign_in.origin = f"https://{LOOPBACK}:{server.port}"
         server.serve_in_background()

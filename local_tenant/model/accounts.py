@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from .attributes import Attribute
+from .passwords import matches
+
 # Texts of the service. They are quoted as they are, because people and tests look for them.
 REQUIRED = "A required field is missing. Please fill out all required fields and try again."
 LOCKED = "Your account has been locked. Contact your support person to unlock it, then try again."
@@ -18,6 +21,8 @@ WEAK = (
     "The password must be between 8 and 64 characters and contain 3 out of 4 of the following: "
     "lowercase characters, uppercase characters, digits (0-9), and symbols."
 )
+
+PASSWORDS = ("password", "password_hash")
 
 
 class FormError(Exception):
@@ -37,7 +42,8 @@ class Account:
 
     From `tenant` on, attributes are for the kinds with Microsoft Graph. `tenant` is the ID of the home
     tenant, "" for the tenant's own. `assigned`: to the app. `federated`: from a social identity provider.
-    `consents` holds the scopes that the person has consented to.
+    `consents` holds the scopes that the person has consented to. When only the `password_hash` is known, as
+    after a restart, `password` is "".
     """
 
     email: str
@@ -61,9 +67,28 @@ class Account:
     consents: list[str] = field(default_factory=list)
     sub: str = field(default_factory=lambda: str(uuid.uuid4()))
     tokens_valid_from: float = 0.0
+    password_hash: str = field(default="", repr=False)
+
+    def has_password(self, typed: str) -> bool:
+        if self.password_hash and not self.password:
+            return matches(typed, self.password_hash)
+        return secrets.compare_digest(self.password.encode(), typed.encode())
+
+    def value_of(self, attribute: Attribute) -> str:
+        if attribute.member:
+            return str(getattr(self, attribute.member))
+        return str(self.claims.get(attribute.name, ""))
+
+    def change(self, attribute: Attribute, value: str) -> None:
+        """Set an attribute. A custom attribute without a value is removed."""
+        if attribute.member:
+            setattr(self, attribute.member, value)
+        else:
+            claims = {name: claim for name, claim in self.claims.items() if name != attribute.name}
+            self.claims = {**claims, attribute.name: value} if value else claims
 
     def without_password(self) -> dict[str, object]:
-        return {name: value for name, value in asdict(self).items() if name != "password"}
+        return {name: value for name, value in asdict(self).items() if name not in PASSWORDS}
 
 
 class Accounts:
@@ -105,7 +130,7 @@ class Accounts:
         account = self.find(email)
         if not account:
             raise FormError("We can't seem to find your account.", "email")
-        if not secrets.compare_digest(account.password.encode(), password.encode()):
+        if not account.has_password(password):
             raise FormError("Your password is incorrect.", "password")
         if account.locked:
             raise FormError(LOCKED, "email")

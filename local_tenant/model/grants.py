@@ -18,13 +18,16 @@ KEPT_TICKETS = 20_000
 
 @dataclass
 class Session:
-    """Somebody is signed in at the tenant. Times are in epoch seconds. `sid` names it in tokens."""
+    """Somebody is signed in at the tenant. Times are in epoch seconds. `sid` names it in tokens.
+
+    `client_ids` are those of the apps that the person has signed in to.
+    """
 
     account: Account
     auth_time: int
     used_at: float
     sid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    signed_in_to_app: bool = False
+    client_ids: set[str] = field(default_factory=set)
 
 
 class Sessions:
@@ -58,7 +61,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Grant:
-    """What somebody allowed the app in one user flow. Its code and all its refresh tokens share it.
+    """What somebody allowed an app in one user flow. Its code and all its refresh tokens share it.
 
     `claims` are those about the account at that time; `auth_time` and `issued_at` are in epoch seconds.
     `contexts` are the authentication contexts that the sign-in satisfied.
@@ -76,6 +79,7 @@ class Grant:
     code_challenge_method: str
     issued_at: float
     contexts: frozenset[str] = frozenset()
+    wants_auth_time: bool = False
 
 
 @dataclass

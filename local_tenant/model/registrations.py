@@ -2,23 +2,53 @@
 
 import secrets
 import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+from urllib.parse import urlsplit
 
-from .steering import Options
+from .attributes import DEFAULT_COLLECTS
+
+UserFlowKind = Literal["sign_up_or_sign_in", "sign_up", "sign_in", "edit_profile", "reset_password", "ropc"]
+# What shares one session at the tenant: all of it, one app, one user flow, or nothing.
+SingleSignOn = Literal["tenant", "application", "user_flow", "disabled"]
+SINGLE_SIGN_ON: tuple[SingleSignOn, ...] = get_args(SingleSignOn)
+AppType = Literal["web", "spa", "native"]
+Language = Literal["", "en", "fr"]
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1")
+# Where development servers of single-page apps listen by default.
+SPA_PORTS = (3000, 4200, 5173)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class UserFlow:
-    """A user flow. `kind` says which pages it leads through."""
+    """A user flow. `kind` says which pages it leads through.
+
+    `collects` are the attributes of its forms, `returns` the claims of its tokens, None for all of them.
+    `resets_password`: the sign-in page resets a forgotten password itself. `language` is that of the sign-in
+    page; "" leaves it to the browser. `require_id_token_hint` is about sign-out. `userinfo`: the UserInfo
+    endpoint, which at B2C only custom policies have.
+    """
 
     name: str
-    kind: Literal["sign_up_or_sign_in", "sign_in", "edit_profile", "reset_password"]
+    kind: UserFlowKind
+    single_sign_on: SingleSignOn = "tenant"
+    require_id_token_hint: bool = False
+    userinfo: bool = False
+    collects: tuple[str, ...] = DEFAULT_COLLECTS
+    returns: tuple[str, ...] | None = None
+    resets_password: bool = False
+    language: Language = ""
+
+    def returned(self, claims: Mapping[str, object]) -> dict[str, object]:
+        """Those of the claims that this user flow returns."""
+        return {name: value for name, value in claims.items() if self.returns is None or name in self.returns}
 
 
 @dataclass(frozen=True)
 class WebApi:
-    """A web API. An administrator has granted the app the scopes in `granted`.
+    """A web API. An administrator has granted the apps the scopes in `granted`.
 
     People can consent to the others, where the authority has consent, except to those in `admin_only`.
     """
@@ -28,31 +58,96 @@ class WebApi:
     granted: frozenset[str]
     client_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     admin_only: frozenset[str] = frozenset()
+    name: str = ""
 
     def has_scope(self, scope: str) -> bool:
         return scope in {f"{self.uri}/{name}" for name in self.scopes}
 
-    def grants_scope(self, scope: str) -> bool:
-        return scope in {f"{self.uri}/{name}" for name in self.granted}
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
+@dataclass(eq=False)
 class AppRegistration:
-    """The registration of the app that signs users in.
+    """The registration of an app that signs users in.
 
-    `type` is the platform as the portal names it. An app of type "web" is a confidential client.
+    `type` is the platform as the portal names it. An app of type "web" is a confidential client, the others
+    are public clients, which have no secret. `logout_url` is for front-channel sign-out. `id_tokens` and
+    `access_tokens` are the portal's boxes for the implicit and hybrid flows. `permissions` are the scopes
+    that an administrator has granted to it, with the URIs of their APIs; None for what each API grants.
     """
 
-    type: Literal["web"] = "web"
-
-    def __init__(self, options: Options, redirect_uris: list[str]):
-        self.client_id = str(uuid.uuid4())
-        self.redirect_uris = redirect_uris
-        self.logout_url = ""  # for front-channel sign-out
-        self._options = options
+    name: str
+    type: AppType = "web"
+    client_id: str = field(default_factory=_new_id)
+    client_secret: str = ""
+    redirect_uris: list[str] = field(default_factory=list)
+    logout_url: str = ""
+    id_tokens: bool = False
+    access_tokens: bool = False
+    permissions: list[str] | None = None
 
     @property
-    def client_secret(self) -> str:
-        return self._options.client_secret
+    def is_public(self) -> bool:
+        return self.type != "web"
+
+    def has_permission(self, api: WebApi, scope: str) -> bool:
+        """Whether an administrator has granted this app the scope, which has no URI here."""
+        if self.permissions is None:
+            return scope in api.granted
+        return f"{api.uri}/{scope}" in self.permissions
 
     def has_secret(self, secret: str) -> bool:
         return secrets.compare_digest(self.client_secret.encode(), secret.encode())
+
+    def accepts(self, redirect_uri: str) -> bool:
+        """Whether the redirect URI is registered. For a native app, a loopback address has any port."""
+        if redirect_uri in self.redirect_uris:
+            return True
+        without_port = _without_loopback_port(redirect_uri) if self.type == "native" else None
+        registered = [_without_loopback_port(uri) for uri in self.redirect_uris]
+        return without_port is not None and without_port in registered
+
+
+class Apps:
+    """The app registrations. The first one is the app whose settings the tenant prints."""
+
+    def __init__(self, apps: Iterable[AppRegistration]):
+        self._apps = {app.client_id: app for app in apps}
+
+    def __iter__(self) -> Iterator[AppRegistration]:
+        return iter(self._apps.values())
+
+    @property
+    def first(self) -> AppRegistration:
+        return next(iter(self))
+
+    def find(self, client_id: str) -> AppRegistration | None:
+        return self._apps.get(client_id)
+
+
+def default_redirect_uris(type: AppType, client_id: str) -> list[str]:
+    """Where the development servers of single-page apps are, and the usual addresses of native apps."""
+    if type == "spa":
+        origins = [f"http://localhost:{port}" for port in SPA_PORTS]
+        return [uri for origin in origins for uri in (f"{origin}/", origin)]
+    if type == "native":
+        return [
+            "http://localhost",
+            "http://127.0.0.1",
+            "https://login.microsoftonline.com/common/oauth2/nativeclient",
+            f"msal{client_id}://auth",
+        ]
+    return []
+
+
+def _without_loopback_port(uri: str) -> str | None:
+    """An http address on this machine without its port (RFC 8252, section 7.3). None for all others."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS or parts.username:
+        return None
+    return parts._replace(netloc=parts.hostname, path=parts.path or "/").geturl()

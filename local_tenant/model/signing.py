@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +20,51 @@ from joserfc.jwk import KeySet, RSAKey
 from .steering import Clock, Fault
 
 
-class SigningKey:
-    """An RSA key. Its `kid` is a base64url string of 43 characters, as B2C's are."""
+class SpareKeys:
+    """RSA keys of tenants that have ended, for those that start after them in this process.
 
-    def __init__(self, not_before: float):
-        self.kid = secrets.token_urlsafe(32)
-        self.not_before = int(not_before)
-        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    Making a key takes as long as a whole sign-in. In tests, many tenants come and go.
+    """
+
+    def __init__(self) -> None:
+        self._keys: deque[rsa.RSAPrivateKey] = deque()
+
+    def take(self) -> rsa.RSAPrivateKey:
+        try:
+            return self._keys.popleft()  # the one that was given back first
+        except IndexError:
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def give_back(self, keys: Iterable[rsa.RSAPrivateKey]) -> None:
+        self._keys.extend(keys)
+
+
+spare_keys = SpareKeys()
+
+
+@dataclass(frozen=True, eq=False)
+class SigningKey:
+    """An RSA key. `not_before` is in epoch seconds."""
+
+    private: rsa.RSAPrivateKey
+    kid: str
+    not_before: int
+
+    @classmethod
+    def new(cls, not_before: float) -> "SigningKey":
+        """A key whose `kid` is a base64url string of 43 characters, as B2C's are."""
+        return cls(spare_keys.take(), secrets.token_urlsafe(32), int(not_before))
+
+    @classmethod
+    def from_jwk(cls, jwk: dict[str, Any]) -> "SigningKey":
+        """The key that `private_jwk` has written. Raises JoseError, LookupError, TypeError or ValueError."""
+        private = RSAKey.import_key(jwk).private_key
+        if private is None:
+            raise ValueError("the JWK is no private key")
+        return cls(private, str(jwk["kid"]), int(jwk["nbf"]))
+
+    def private_jwk(self) -> dict[str, Any]:
+        return {**self.joserfc.as_dict(private=True), "nbf": self.not_before}
 
     @cached_property
     def joserfc(self) -> RSAKey:
@@ -49,11 +89,16 @@ class SigningKey:
 
 
 class KeyRing:
-    """The published keys. The first one signs."""
+    """The signing keys. The first of `keys` signs, and all of them are published.
 
-    def __init__(self, clock: Clock):
-        self._clock = clock
-        self.keys = [SigningKey(clock.now())]
+    `find_key` gets the key of this name: "first", or "personal" for that of personal Microsoft accounts. By
+    default, both are new.
+    """
+
+    def __init__(self, clock: Clock, find_key: Callable[[str, float], SigningKey] | None = None):
+        self._clock, self._find_key = clock, find_key
+        self._own: list[SigningKey] = []  # those that no other tenant can have before this one ends
+        self.keys = [self._named("first")]
 
     @property
     def current(self) -> SigningKey:
@@ -62,20 +107,33 @@ class KeyRing:
     @cached_property
     def stranger(self) -> SigningKey:
         """A key that is not published."""
-        return SigningKey(self._clock.now())
+        return self._new()
 
     def rotate(self, *, keep_old: bool) -> None:
-        self.keys = [SigningKey(self._clock.now()), *(self.keys if keep_old else [])]
+        self.keys = [self._new(), *(self.keys if keep_old else [])]
 
     @cached_property
     def personal(self) -> SigningKey:
         """The key of personal Microsoft accounts, where an authority has one. It is not rotated."""
-        return SigningKey(self._clock.now())
+        return self._named("personal")
 
     def published(self, at_least: int = 1) -> list[SigningKey]:
         while len(self.keys) < at_least:
-            self.keys.append(SigningKey(self._clock.now()))
+            self.keys.append(self._new())
         return self.keys
+
+    def close(self) -> None:
+        """Leave the keys to other tenants."""
+        spare_keys.give_back(key.private for key in self._own)
+        self._own = []
+
+    def _named(self, name: str) -> SigningKey:
+        return self._find_key(name, self._clock.now()) if self._find_key else self._new()
+
+    def _new(self) -> SigningKey:
+        key = SigningKey.new(self._clock.now())
+        self._own.append(key)
+        return key
 
     def sign(self, claims: Mapping[str, Any], key: SigningKey | None = None) -> str:
         key = key or self.current
@@ -92,7 +150,7 @@ class KeyRing:
 def forge(
     claims: Mapping[str, Any], keys: KeyRing, good: SigningKey, fault: Fault, client_secret: str
 ) -> str:
-    """A JWT that is wrong in the ways that `fault` asks for. README.md lists them under `id_token`.
+    """A JWT that is wrong in the ways that `fault` asks for. docs/control.md lists them under `id_token`.
 
     `good` is the key that signs this token when the fault says nothing about keys.
     """
@@ -124,6 +182,11 @@ def _signature(algorithm: str, data: bytes, key: SigningKey, hs256_key: bytes) -
 def json_segment(value: object) -> str:
     """`value` as base64url of compact JSON, like a part of a JWT."""
     return base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def half_hash(value: str) -> str:
+    """`at_hash` or `c_hash` of a token or code (OpenID Connect Core, section 3.3.2.11)."""
+    return base64url(hashlib.sha256(value.encode()).digest()[:16])
 
 
 def base64url(data: bytes) -> str:

@@ -1,11 +1,10 @@
 """What tests can watch and change while the tenant runs: its clock, options, faults and requests."""
 
-import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypedDict
 
 # Where a fault can be injected.
@@ -13,7 +12,7 @@ LEGS = ("id_token", "authorize", "token", "discovery", "keys", "api", "logout")
 HOLD_SECONDS = 30
 KEPT_REQUESTS = 20_000
 
-# A fault as the control API takes it. README.md lists the members of each leg.
+# A fault as the control API takes it. docs/control.md lists the members of each leg.
 Fault = dict[str, Any]
 
 
@@ -40,12 +39,11 @@ class Options:
     issuer_form: str = "default"  # "tfp": the issuer names the user flow
     policy_claim: str = "tfp"  # "acr": older user flows have this claim instead, in lower case
     keys: int = 1  # how many keys are published, at least
-    require_id_token_hint: bool = False  # at sign-out
+    require_id_token_hint: bool = False  # at sign-out, whatever the user flow says
     unregistered_redirect: str = "redirect"  # AADB2C90006 goes to a registered redirect_uri, or onto a "page"
     login_hint: bool = True  # ID tokens of Entra ID have the optional claim login_hint
     token_challenge: bool = False  # the token endpoint wants a second factor (AADSTS50076) until it is shown
     api_challenge: bool = False  # web APIs do, by 401 insufficient_claims
-    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
 
     CHOICES: ClassVar[dict[str, tuple[object, ...]]] = {
         "issuer_form": ("default", "tfp"),
@@ -67,8 +65,12 @@ class Options:
 
 
 class RequestEntry(TypedDict):
-    """One request of the record."""
+    """One request of the record, and what was wrong with it. `time` is in epoch seconds.
 
+    `error` is the error of OAuth or of the API, `error_code` the service's own, such as AADB2C90006.
+    """
+
+    time: float
     endpoint: str
     user_flow: str | None
     method: str
@@ -77,6 +79,10 @@ class RequestEntry(TypedDict):
     form: dict[str, list[str]]
     headers: dict[str, str]
     status: int | None
+    error: str | None
+    error_code: str | None
+    error_description: str | None
+    advice: str | None
 
 
 class Record:

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from ..state import TenantState
 from . import graph
-from .bearer import checked_claims, insufficient_claims
+from .bearer import TokenRefused, checked_claims, insufficient_claims
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 
 CHALLENGE = 'Bearer realm="tasks"'
@@ -21,17 +22,22 @@ Task = dict[str, Any]
 def create_api(tenant: TenantState) -> Flask:
     """The Flask app of the web API."""
     app = Flask("local_tenant_api", static_folder=None)
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     tasks_by_sub: dict[str, list[Task]] = {}
 
     @app.before_request
     def start() -> Response | None:
-        exchange = Exchange(tenant, "api")
+        exchange = Exchange(tenant, "preflight" if is_preflight() else "api")
+        tenant.authority.origins.answer_as("")
         start_exchange(exchange)
         exchange.add_to_record()
-        return apply_fault("api")
+        return apply_fault("api") if exchange.endpoint == "api" else None
 
-    app.after_request(finish_exchange)
+    @app.after_request
+    def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
+        return finish_exchange(response)
+
     if tenant.authority.has_graph:
         app.register_blueprint(graph.blueprint)
 
@@ -67,20 +73,27 @@ def _require_scope(scope: str) -> dict[str, Any]:
     header = request.authorization
     if not header or header.type != "bearer":
         # A request without a token gets a challenge without an error code.
-        _refuse(401, "")
+        _refuse(401, "", "The request has no bearer token.")
     tenant = current_exchange().tenant
-    claims = checked_claims(tenant, header.token or "", tenant.authority.tasks_api.client_id)
-    if claims is None:
-        _refuse(401, "invalid_token")
+    try:
+        claims = checked_claims(tenant, header.token or "", tenant.authority.tasks_api.client_id)
+    except TokenRefused as refused:
+        _refuse(401, "invalid_token", str(refused))
     if challenge := insufficient_claims(tenant, claims):
-        _refuse(401, "insufficient_claims", challenge=challenge)
+        _refuse(401, "insufficient_claims", "The user has to do more to sign in.", challenge=challenge)
     if scope not in str(claims.get("scp", "")).split():
-        _refuse(403, "insufficient_scope", f', scope="{scope}"')
+        _refuse(
+            403,
+            "insufficient_scope",
+            f"The access token lacks the scope {scope}.",
+            challenge=f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"',
+        )
     return claims
 
 
-def _refuse(status: int, error: str, details: str = "", challenge: str = "") -> NoReturn:
-    challenge = challenge or (f'{CHALLENGE}, error="{error}"{details}' if error else CHALLENGE)
+def _refuse(status: int, error: str, description: str, challenge: str = "") -> NoReturn:
+    current_exchange().note_error(description, error=error or None)
+    challenge = challenge or (f'{CHALLENGE}, error="{error}"' if error else CHALLENGE)
     response = jsonify(error=error) if error else Response()
     response.status_code = status
     response.headers["WWW-Authenticate"] = challenge

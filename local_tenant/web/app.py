@@ -4,16 +4,19 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 
-from ..authorities.base import Refused
+from ..authorities.refusals import Refused
 from ..state import TenantState
-from . import control, endpoints, graph, pages, sign_out
+from ..tls import CaFiles
+from . import control, desk, endpoints, graph, pages, sign_out, userinfo
+from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
 from .token import token
 
 # Endpoints that faults can be injected into, by the names of their views.
 LEGS = {"discovery", "keys", "token", "logout"}
 USER_FLOW_ENDPOINTS = {*LEGS, "authorize"}
-UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico")
+# What a developer looks at is no request of an app.
+UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico", "/mailbox")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
@@ -23,10 +26,14 @@ HEADERS = {
 }
 
 
-def create_app(tenant: TenantState) -> Flask:
-    """The app of the pages, the protocol endpoints and the control API."""
+def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) -> Flask:
+    """The app of the pages and the protocol endpoints, and of the control API if it is asked for.
+
+    `ca_files` are for the root page, which names them.
+    """
     app = Flask(__package__ or "")
-    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.config["CA_FILES"] = ca_files
+    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -40,13 +47,15 @@ def create_app(tenant: TenantState) -> Flask:
     add_user_flow_rule("oauth2/v2.0/token", token, "GET", "POST")
     logout_methods = ("GET", "POST") if tenant.authority.has_account_picker else ("GET",)
     add_user_flow_rule("oauth2/v2.0/logout", sign_out.logout, *logout_methods)
-    app.add_url_rule("/", view_func=pages.home)
+    app.register_blueprint(desk.blueprint)
     app.add_url_rule("/mailbox", view_func=pages.mailbox)
     app.add_url_rule("/favicon.ico", view_func=pages.favicon)
-    app.register_blueprint(control.blueprint)
+    app.register_blueprint(control.blueprint if with_control else control.switched_off)
     if tenant.authority.has_graph:
         # Metadata names userinfo at an https address, so it is here besides the other addresses of Graph.
         app.add_url_rule("/oidc/userinfo", view_func=graph.userinfo, methods=["GET", "POST"])
+    else:
+        add_user_flow_rule("openid/v2.0/userinfo", userinfo.userinfo, "GET", "POST")
 
     @app.context_processor
     def names() -> dict[str, object]:
@@ -65,14 +74,16 @@ def create_app(tenant: TenantState) -> Flask:
     def prepare() -> ResponseReturnValue | None:
         """Add the request to the record, and apply a fault."""
         exchange = current_exchange()
-        if not request.path.startswith(UNRECORDED_PATHS):
+        if not request.path.startswith(UNRECORDED_PATHS) and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()
+        tenant.authority.origins.answer_as(request.host_url.rstrip("/"))
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
             return endpoints.unknown_authority(tenant)
         return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None
 
     @app.after_request
     def finish(response: Response) -> Response:
+        add_cors_headers(tenant, response)
         response = finish_exchange(response)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -80,7 +91,7 @@ def create_app(tenant: TenantState) -> Flask:
 
     @app.errorhandler(Refused)
     def refuse(refused: Refused) -> ResponseReturnValue:
-        return endpoints.error_page(tenant, tenant.authority.error_for(refused).text)
+        return endpoints.error_page(tenant, current_exchange().note_refusal(refused).text)
 
     @app.errorhandler(HTTPException)
     def fail(error: HTTPException) -> ResponseReturnValue:
@@ -94,6 +105,10 @@ def create_app(tenant: TenantState) -> Flask:
 
 def _name_in_record(endpoint: str | None) -> str:
     """The name of the request's endpoint in the record. What people do on pages is "page"."""
+    if is_preflight():
+        return "preflight"
+    if endpoint == "userinfo":
+        return endpoint
     on_page = request.method != "GET" or "step" in request.args
     if endpoint not in USER_FLOW_ENDPOINTS or (endpoint == "authorize" and on_page):
         return "page"

@@ -11,20 +11,38 @@ from ..authorities.microsoft import API_CONTEXT
 from ..state import TenantState
 
 
-def checked_claims(tenant: TenantState, token: str, audience: str) -> dict[str, Any] | None:
-    """The claims of an access token for the API with this client ID. None for any other token."""
+class TokenRefused(Exception):
+    """The token is not an access token for this API. `str(refused)` says why."""
+
+
+def checked_claims(tenant: TenantState, token: str, *audiences: str) -> dict[str, Any]:
+    """The claims of an access token for one of the APIs with these client IDs. Raises TokenRefused."""
     registry = jwt.JWTClaimsRegistry(
         now=lambda: int(tenant.clock.now()),
-        aud={"essential": True, "value": audience},
+        aud={"essential": True, "values": list(audiences)},
         exp={"essential": True},
         sub={"essential": True},
     )
     try:
         claims = tenant.keys.verify(token)
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("No published key of the tenant has signed the access token.") from error
+    if claims.get("aud") not in audiences:
+        wanted = " or ".join(audiences)
+        raise TokenRefused(f"The access token has the audience {claims.get('aud')}. This API's is {wanted}.")
+    if not _is_from_here(tenant, claims):
+        raise TokenRefused(f"The access token has the issuer {claims.get('iss')}, which is not this tenant.")
+    try:
         registry.validate(claims)
-    except (JoseError, ValueError):
-        return None
-    return claims if tenant.authority.is_issuer_of(claims) else None
+    except (JoseError, ValueError) as error:
+        raise TokenRefused("The access token has expired, or it lacks a claim.") from error
+    return claims
+
+
+def _is_from_here(tenant: TenantState, claims: dict[str, Any]) -> bool:
+    """Whether the tenant issued the token, under any of its host names."""
+    same_place = claims | {"iss": tenant.authority.origins.here(str(claims.get("iss")))}
+    return tenant.authority.is_issuer_of(claims) or tenant.authority.is_issuer_of(same_place)
 
 
 def insufficient_claims(tenant: TenantState, claims: dict[str, Any]) -> str:

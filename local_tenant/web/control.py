@@ -1,21 +1,27 @@
 """The control API for tests and demonstrations: JSON only, on the origin of the pages.
 
-README.md lists its endpoints and the faults.
+It is there only if it was asked for, and only for programs on this machine. docs/control.md lists its
+endpoints and the faults.
 """
 
 from dataclasses import asdict, fields
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from ..model.accounts import Account, FormError
+from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
 from ..model.steering import LEGS
 from ..state import TenantState
 from .exchange import current_exchange
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
-CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from"}
+switched_off = Blueprint("control", __name__, url_prefix="/control")
+TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
 
 
 def _tenant() -> TenantState:
@@ -31,6 +37,21 @@ def _body(*required: str) -> dict[str, Any]:
     if not isinstance(sent, dict) or any(name not in sent for name in required):
         abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
     return sent
+
+
+@switched_off.route("/", defaults={"path": ""}, methods=METHODS)
+@switched_off.route("/<path:path>", methods=METHODS)
+def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
+    return TURN_ON + "\n", 404, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+@blueprint.before_request
+def refuse_other_machines() -> None:
+    peer = ip_address(request.remote_addr or "")
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    if not peer.is_loopback:
+        abort(403, "The control API is for programs on the tenant's own machine.")
 
 
 # --- requests
@@ -111,15 +132,21 @@ def set_clock() -> ResponseReturnValue:
 
 @blueprint.get("/options")
 def options() -> ResponseReturnValue:
-    return asdict(_tenant().options)
+    return {**asdict(_tenant().options), "client_secret": _tenant().app.client_secret}
 
 
 @blueprint.patch("/options")
 def change_options() -> ResponseReturnValue:
+    """Change the options. `client_secret` is the first app's."""
+    wanted, app = _body(), _tenant().app
+    secret = wanted.pop("client_secret", app.client_secret)
+    if not isinstance(secret, str):
+        abort(400, f"Option 'client_secret' cannot be {secret!r}.")
     try:
-        _tenant().options.change(_body())
+        _tenant().options.change(wanted)
     except ValueError as error:
         abort(400, str(error))
+    app.client_secret = secret
     return options()
 
 
@@ -180,14 +207,54 @@ def _checked_attributes(wanted: dict[str, Any]) -> dict[str, Any]:
     return dict(wanted)
 
 
-# --- the app registration
+# --- app registrations and user flows
+
+
+@blueprint.get("/apps")
+def apps() -> ResponseReturnValue:
+    return jsonify([asdict(app) for app in _tenant().apps])
+
+
+@blueprint.patch("/apps/<client_id>")
+def change_app(client_id: str) -> ResponseReturnValue:
+    app = _tenant().apps.find(client_id) or abort(404, f"There is no app {client_id}.")
+    return _change(app, {"id_tokens": bool, "access_tokens": bool, "redirect_uris": list, "logout_url": str})
+
+
+@blueprint.get("/user-flows")
+def user_flows() -> ResponseReturnValue:
+    return jsonify([asdict(user_flow) for user_flow in _tenant().authority.user_flows])
+
+
+@blueprint.patch("/user-flows/<name>")
+def change_user_flow(name: str) -> ResponseReturnValue:
+    found = [flow for flow in _tenant().authority.user_flows if flow.name.lower() == name.lower()]
+    if not found:
+        abort(404, f"There is no user flow {name}.")
+    return _change(found[0], {"single_sign_on": str, "require_id_token_hint": bool, "userinfo": bool})
+
+
+def _change(target: AppRegistration | UserFlow, types: dict[str, type]) -> dict[str, Any]:
+    """Set the attributes that the request's body names. `types` says which may be set."""
+    wanted = _body()
+    for name, value in wanted.items():
+        if not isinstance(value, types.get(name, ())):
+            abort(400, f"{name!r} cannot be {value!r}. These can be changed: {', '.join(types)}.")
+    if wanted.get("single_sign_on", "tenant") not in SINGLE_SIGN_ON:
+        abort(400, f"'single_sign_on' is one of {', '.join(SINGLE_SIGN_ON)}.")
+    for name, value in wanted.items():
+        setattr(target, name, value)
+    return asdict(target)
 
 
 @blueprint.post("/redirect-uris")
 def add_redirect_uri() -> ResponseReturnValue:
-    redirect_uri, app = _body("redirect_uri")["redirect_uri"], _tenant().app
-    if redirect_uri not in app.redirect_uris:
-        app.redirect_uris.append(redirect_uri)
+    """Register a redirect URI with the app `client_id`, or else with the first app."""
+    body, tenant = _body("redirect_uri"), _tenant()
+    client_id = body.get("client_id", tenant.app.client_id)
+    app = tenant.apps.find(client_id) or abort(404, f"There is no app {client_id}.")
+    if body["redirect_uri"] not in app.redirect_uris:
+        app.redirect_uris.append(body["redirect_uri"])
     return {"redirect_uris": app.redirect_uris}
 
 

@@ -3,16 +3,24 @@
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import cast
+from typing import TypedDict, cast
 
 from flask import Response, g, request
 
 from ..authorities.base import Address
+from ..authorities.refusals import Refused, ServiceError
 from ..model.registrations import UserFlow
 from ..model.steering import Fault, RequestEntry, changed
 from ..state import TenantState
+from .advice import ADVICE
 
 PASSWORD_FIELDS = ("password", "newPassword", "reenterPassword")
+
+
+class CookieAttributes(TypedDict):
+    httponly: bool
+    samesite: str
+    secure: bool
 
 
 @dataclass
@@ -43,6 +51,7 @@ class Exchange:
 
     def add_to_record(self) -> None:
         self.entry = {
+            "time": self.tenant.clock.now(),
             "endpoint": self.endpoint,
             "user_flow": self.named_address.user_flow.name if self.named_address else None,
             "method": request.method,
@@ -51,8 +60,31 @@ class Exchange:
             "form": _without_passwords(request.form.to_dict(flat=False)),
             "headers": dict(request.headers),
             "status": None,
+            "error": None,
+            "error_code": None,
+            "error_description": None,
+            "advice": None,
         }
         self.tenant.record.add(self.entry)
+
+    def note_refusal(self, refused: Refused) -> ServiceError:
+        """Note a refusal in the record. Returns the error as the service words it."""
+        error = self.tenant.authority.error_for(refused)
+        self.note_error(error.text, error=error.error, code=error.code, advice=ADVICE.get(refused.reason))
+        return error
+
+    def note_error(
+        self,
+        description: str,
+        *,
+        error: str | None = None,
+        code: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        """Note in the record what was wrong with the request. The first note stays."""
+        if self.entry and not self.entry["error_description"]:
+            self.entry["error_description"] = description
+            self.entry["error"], self.entry["error_code"], self.entry["advice"] = error, code, advice
 
 
 def start_exchange(exchange: Exchange) -> None:
@@ -62,6 +94,11 @@ def start_exchange(exchange: Exchange) -> None:
 def current_exchange() -> Exchange:
     """The exchange of the current request, which each app starts before anything else."""
     return cast(Exchange, g.exchange)
+
+
+def cookie_attributes() -> CookieAttributes:
+    """The session cookie's attributes. Over https, requests from other sites send it, as with B2C."""
+    return {"httponly": True, "samesite": "None" if request.is_secure else "Lax", "secure": request.is_secure}
 
 
 def apply_fault(leg: str) -> Response | None:
@@ -74,9 +111,11 @@ def apply_fault(leg: str) -> Response | None:
     if "hold" in fault:
         faults.hold(fault["hold"])
     if fault.get("reset"):
+        exchange.note_error("A test asked for this: the connection was reset.")
         request.environ["local_tenant.reset_connection"]()
         return Response(status=204)
     if "status" in fault or "body" in fault:
+        exchange.note_error("A test asked for this answer.")
         body = fault.get("body", "")
         content_type = fault.get("content_type", "text/html; charset=utf-8")
         text = body if isinstance(body, str) else json.dumps(body)
@@ -85,8 +124,13 @@ def apply_fault(leg: str) -> Response | None:
 
 
 def finish_exchange(response: Response) -> Response:
-    """Date the response by the tenant's clock, apply the rest of the fault, and record the status."""
+    """Date the response by the tenant's clock, apply the rest of the fault, and record the status.
+
+    Accounts that the request has changed are saved before the answer leaves.
+    """
     exchange = current_exchange()
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        exchange.tenant.save_accounts()
     response.date = datetime.fromtimestamp(exchange.tenant.clock.now(), timezone.utc)
     fault = exchange.fault
     if response.is_json and ("set" in fault or "drop" in fault):

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from ..authorities.microsoft import GRAPH_CLIENT_ID, pairwise
 from ..model.accounts import Account
-from .bearer import checked_claims, insufficient_claims
+from .bearer import TokenRefused, checked_claims, insufficient_claims
 from .exchange import current_exchange
 
 blueprint = Blueprint("graph", __name__)
@@ -83,9 +83,13 @@ def _user(*scopes: str) -> tuple[Account, dict[str, Any]]:
     if not header or header.type != "bearer" or not header.token:
         _fail(401, "InvalidAuthenticationToken", "Access token is empty.")
     tenant = current_exchange().tenant
-    claims = checked_claims(tenant, header.token, GRAPH_CLIENT_ID)
-    account = tenant.accounts.find_by_sub(claims["oid"]) if claims else None
-    if not claims or not account:
+    try:
+        claims = checked_claims(tenant, header.token, GRAPH_CLIENT_ID)
+    except TokenRefused as refused:
+        current_exchange().note_error(str(refused), error="InvalidAuthenticationToken")
+        _fail(401, "InvalidAuthenticationToken", "Access token validation failure.")
+    account = tenant.accounts.find_by_sub(claims["oid"])
+    if not account:
         _fail(401, "InvalidAuthenticationToken", "Access token validation failure.")
     if challenge := insufficient_claims(tenant, claims):
         _fail(
@@ -100,6 +104,7 @@ def _user(*scopes: str) -> tuple[Account, dict[str, Any]]:
 
 
 def _fail(status: int, code: str, message: str, challenge: str = "") -> NoReturn:
+    current_exchange().note_error(message, error=code)
     inner = {"request-id": str(uuid.uuid4()), "client-request-id": str(uuid.uuid4())}
     response: Response = jsonify(error={"code": code, "message": message, "innerError": inner})
     response.status_code = status

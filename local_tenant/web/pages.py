@@ -1,28 +1,26 @@
-"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox, home."""
+"""The pages that people see: sign-in, sign-up, profile editing, password reset, mailbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..authorities.base import Reason, Refused
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import LOCKED, REQUIRED, Account, FormError, check_new_password
+from ..model.attributes import REQUIRED_ATTRIBUTE, Attribute, attribute_called
 from ..model.mailbox import EmailProof
 from ..state import TenantState
-from .authorize import Journey, answer_refusal, begin_journey, check_redirect_uri, forced_error
+from .answer import answer_refusal, forced_error
+from .authorize import begin_journey, check_redirect_uri, find_app
 from .endpoints import error_page
 from .exchange import current_exchange
+from .journey import Journey
+from .same_origin import is_from_own_page
+from .sessions import remember_session
 
 UNKNOWN = "An account could not be found for the provided user ID."
 
-# Form fields and the attributes of an account that they edit.
-ATTRIBUTES = {
-    "displayName": "display_name",
-    "givenName": "given_name",
-    "surname": "surname",
-    "city": "city",
-}
 LONGEST_ATTRIBUTE = 256
 
 # The sign-in page speaks these languages. All other pages are in English.
@@ -54,10 +52,6 @@ LANGUAGES = {
 }
 
 
-def home() -> ResponseReturnValue:
-    return render_template("home.html", tenant=current_exchange().tenant)
-
-
 def mailbox() -> ResponseReturnValue:
     messages = current_exchange().tenant.mailbox.messages
     return render_template("mailbox.html", messages=messages[::-1])
@@ -71,30 +65,28 @@ def authorize() -> ResponseReturnValue:
     """Lead the person through the user flow, page by page, and back to the app."""
     exchange = current_exchange()
     tenant = exchange.tenant
-    if request.method == "POST" and not _is_from_own_page():
+    if request.method == "POST" and not is_from_own_page():
         return error_page(tenant, "The form was sent from another site.", 403)
-    redirect_uri = check_redirect_uri(tenant)
+    app = find_app(tenant)
+    redirect_uri = check_redirect_uri(tenant, app)
     if answer := forced_error(tenant, redirect_uri):
         return answer
     pages = {
         "sign_up_or_sign_in": sign_up_or_sign_in,
+        "sign_up": sign_up_only,
         "sign_in": sign_up_or_sign_in,
         "edit_profile": edit_profile,
         "reset_password": reset_password,
+        "ropc": no_pages,
     }
     try:
-        journey = begin_journey(tenant, exchange.address, redirect_uri)
+        journey = begin_journey(tenant, exchange.address, app, redirect_uri)
         response = make_response(pages[exchange.user_flow.kind](journey))
     except Refused as refused:
         return answer_refusal(redirect_uri, refused)
     if journey.new_session_id:
-        response.set_cookie(tenant.cookie_name, journey.new_session_id, httponly=True, samesite="Lax")
+        remember_session(tenant, exchange.user_flow, app.client_id, response, journey.new_session_id)
     return response
-
-
-def _is_from_own_page() -> bool:
-    own_origin = request.host_url.rstrip("/")
-    return request.headers.get("Origin", own_origin) == own_origin
 
 
 # --- user flows
@@ -103,9 +95,10 @@ def _is_from_own_page() -> bool:
 def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
     step, authority = request.args.get("step"), journey.tenant.authority
     asks_for_sign_up = "create" in journey.prompts and not step
-    if authority.may_sign_up and (step == "createAccount" or asks_for_sign_up):
+    may_sign_up = authority.may_sign_up and journey.address.user_flow.kind == "sign_up_or_sign_in"
+    if may_sign_up and (step == "createAccount" or asks_for_sign_up):
         return sign_up(journey)
-    if authority.resets_password == "page" and step == "forgotPassword":
+    if _resets_password(journey) == "page" and step == "forgotPassword":
         return reset_password(journey)
     if journey.session and step == "consent":
         return consent(journey)
@@ -114,7 +107,18 @@ def sign_up_or_sign_in(journey: Journey) -> ResponseReturnValue:
         return pick_account(journey)
     if journey.session and "login" not in journey.prompts and request.method == "GET" and not step:
         return finish(journey)
-    return sign_in(journey, lambda: finish(journey), may_sign_up=authority.may_sign_up)
+    return sign_in(journey, lambda: finish(journey), may_sign_up=may_sign_up)
+
+
+def sign_up_only(journey: Journey) -> ResponseReturnValue:
+    if journey.session and "login" not in journey.prompts and request.method == "GET":
+        return finish(journey)
+    return sign_up(journey)
+
+
+def no_pages(journey: Journey) -> ResponseReturnValue:
+    """A user flow for resource owner password credentials has the token endpoint alone."""
+    raise Refused(Reason.RESPONSE_TYPE_UNSUPPORTED, value=request.args["response_type"])
 
 
 def finish(journey: Journey) -> ResponseReturnValue:
@@ -122,12 +126,12 @@ def finish(journey: Journey) -> ResponseReturnValue:
     if not journey.session:
         raise Refused(Reason.SIGN_IN_NEEDED)
     authority, account = journey.tenant.authority, journey.session.account
-    authority.check_account(account, journey.address)
-    missing = authority.scopes_to_consent(account, journey.scopes)
+    authority.check_account(account, journey.address, journey.app.client_id)
+    missing = authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     if not missing and ("consent" not in journey.prompts or not authority.has_account_picker):
         return journey.finish()
     if "none" in journey.prompts:
-        raise Refused(Reason.CONSENT_NEEDED, client_id=journey.tenant.app.client_id)
+        raise Refused(Reason.CONSENT_NEEDED, client_id=journey.app.client_id)
     return render_template(
         "consent.html", account=account, scopes=missing or journey.scopes, action=_this_page(step="consent")
     )
@@ -138,8 +142,8 @@ def consent(journey: Journey) -> ResponseReturnValue:
     if not journey.session or "accept" not in request.form:
         return finish(journey)
     authority, account = journey.tenant.authority, journey.session.account
-    authority.check_account(account, journey.address)
-    account.consents += authority.scopes_to_consent(account, journey.scopes)
+    authority.check_account(account, journey.address, journey.app.client_id)
+    account.consents += authority.scopes_to_consent(account, journey.scopes, journey.app.client_id)
     return journey.finish()
 
 
@@ -160,7 +164,7 @@ def sign_in(
 ) -> ResponseReturnValue:
     """Ask for e-mail address and password. `proceed` answers once they are right."""
     journey.needs_page()
-    resets_password = journey.tenant.authority.resets_password
+    resets_password = _resets_password(journey)
     if resets_password == "app" and request.args.get("step") == "forgotPassword":
         raise Refused(Reason.PASSWORD_FORGOTTEN)
     email, error = request.args.get("login_hint", ""), None
@@ -174,12 +178,14 @@ def sign_in(
         else:
             journey.start_session(account)
             return proceed()
-    return _page("sign_in.html", error, email=email, may_sign_up=may_sign_up)
+    return _page(
+        "sign_in.html", error, email=email, may_sign_up=may_sign_up, resets_password=bool(resets_password)
+    )
 
 
 def sign_up(journey: Journey) -> ResponseReturnValue:
     journey.needs_page()
-    tenant, error = journey.tenant, None
+    tenant, error, attributes = journey.tenant, None, _attributes(journey)
     proof = tenant.email_proofs.find_or_begin(request.form.get("tx", ""))
     if request.method == "POST":
         _raise_if_cancelled()
@@ -187,7 +193,7 @@ def sign_up(journey: Journey) -> ResponseReturnValue:
             if not _pressed_proof_button(tenant, proof):
                 password = _checked_password(proof)
                 account = Account(proof.email, password)
-                _fill_in_attributes(account)
+                _fill_in_attributes(account, attributes)
                 tenant.accounts.add(account)
                 journey.start_session(account)
                 journey.new_user = True
@@ -195,7 +201,7 @@ def sign_up(journey: Journey) -> ResponseReturnValue:
         except FormError as form_error:
             error = form_error
     values = request.form or {"email": request.args.get("login_hint", "")}
-    return _page("sign_up.html", error, proof=proof, values=values)
+    return _page("sign_up.html", error, proof=proof, values=values, attributes=attributes)
 
 
 def reset_password(journey: Journey) -> ResponseReturnValue:
@@ -209,6 +215,7 @@ def reset_password(journey: Journey) -> ResponseReturnValue:
                 password, account = _checked_password(proof), _proven_account(tenant, proof)
                 account.password, account.tokens_valid_from = password, tenant.clock.now()
                 journey.start_session(account)
+                journey.forgot_password = True
                 return finish(journey)
             if proof.verified:
                 _proven_account(tenant, proof)
@@ -224,16 +231,16 @@ def edit_profile(journey: Journey) -> ResponseReturnValue:
         return sign_in(journey, lambda: redirect(_this_page(step="edit"), 303))
     journey.needs_page()
     _raise_if_cancelled()
-    account, error = journey.session.account, None
-    values = {name: getattr(account, attribute) for name, attribute in ATTRIBUTES.items()}
+    account, error, attributes = journey.session.account, None, _attributes(journey)
+    values = {attribute.name: account.value_of(attribute) for attribute in attributes}
     # A sign-in form left open in another tab is sent here as well. It gets the form for editing.
-    if "displayName" in request.form:
+    if any(attribute.name in request.form for attribute in attributes):
         try:
-            _fill_in_attributes(account)
+            _fill_in_attributes(account, attributes)
             return journey.finish()
         except FormError as form_error:
             error, values = form_error, request.form.to_dict()
-    return _page("edit.html", error, values=values)
+    return _page("edit.html", error, values=values, attributes=attributes)
 
 
 # --- parts of the forms
@@ -260,12 +267,23 @@ def _checked_password(proof: EmailProof) -> str:
     return password
 
 
-def _fill_in_attributes(account: Account) -> None:
+def _attributes(journey: Journey) -> list[Attribute]:
+    """The attributes that the forms of this user flow collect."""
+    return [attribute_called(name) for name in journey.address.user_flow.collects]
+
+
+def _fill_in_attributes(account: Account, attributes: Sequence[Attribute]) -> None:
     """Take the attributes of the account from the form. Raises FormError."""
-    if not _field("displayName"):
-        raise FormError(REQUIRED, "displayName")
-    for name, attribute in ATTRIBUTES.items():
-        setattr(account, attribute, _field(name)[:LONGEST_ATTRIBUTE])
+    for attribute in attributes:
+        if attribute.name == REQUIRED_ATTRIBUTE and not _field(attribute.name):
+            raise FormError(REQUIRED, attribute.name)
+    for attribute in attributes:
+        account.change(attribute, _field(attribute.name)[:LONGEST_ATTRIBUTE])
+
+
+def _resets_password(journey: Journey) -> str:
+    """Where a forgotten password is reset, as in `Authority.resets_password`."""
+    return "page" if journey.address.user_flow.resets_password else journey.tenant.authority.resets_password
 
 
 def _proven_account(tenant: TenantState, proof: EmailProof) -> Account:
@@ -301,6 +319,8 @@ def _this_page(**changes: str) -> str:
 
 
 def _page(template: str, error: FormError | None, **values: object) -> ResponseReturnValue:
+    if error:
+        current_exchange().note_error(str(error))
     language = _language()
     texts = LANGUAGES[language] if template == "sign_in.html" else LANGUAGES["en"]
     lang = language if template == "sign_in.html" else "en"
@@ -308,8 +328,13 @@ def _page(template: str, error: FormError | None, **values: object) -> ResponseR
 
 
 def _language() -> str:
-    """The language that the app asks for in `ui_locales`, or else the browser. English if we have neither."""
-    asked = request.args.get("ui_locales", "").split()
-    preferred = asked or [tag for tag, quality in request.accept_languages if quality]
+    """The language that the app asks for, or else the user flow's, or else the browser's.
+
+    `mkt` is Microsoft's own parameter for it. English if the page does not speak it.
+    """
+    address = current_exchange().named_address
+    by_user_flow = address.user_flow.language if address else ""
+    asked = request.args.get("ui_locales") or request.args.get("mkt") or by_user_flow
+    preferred = asked.split() if asked else [tag for tag, quality in request.accept_languages if quality]
     tags = [tag.partition("-")[0].lower() for tag in preferred]
     return next((tag for tag in tags if tag in LANGUAGES), "en")

@@ -6,13 +6,13 @@ from flask import Response, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from joserfc.errors import JoseError
 
-from ..authorities.base import Reason, Refused
 from ..authorities.microsoft import Microsoft
-from ..model.grants import Session
+from ..authorities.refusals import Reason, Refused
 from ..model.steering import changed
 from ..state import TenantState
 from .exchange import current_exchange
 from .form_encoding import form_encode
+from .sessions import end_session, find_session
 
 
 def logout() -> ResponseReturnValue:
@@ -27,33 +27,40 @@ def logout() -> ResponseReturnValue:
 
 
 def _b2c_logout(tenant: TenantState) -> Response:
-    """B2C checks the return address only where it is set up to require an id_token_hint."""
+    """B2C checks the return address only where it is set up to require an id_token_hint.
+
+    The hint is looked at only there, and where the session is one app's.
+    """
+    user_flow = current_exchange().user_flow
     return_address = request.args.get("post_logout_redirect_uri")
     if return_address and not _is_web_address(return_address):
         raise Refused(Reason.RETURN_ADDRESS_MALFORMED, uri=return_address)
-    if tenant.options.require_id_token_hint:
+    if user_flow.require_id_token_hint or tenant.options.require_id_token_hint:
         _check_id_token_hint(tenant, return_address)
     response = _back_to_app(return_address)
-    # B2C keeps its session when the request does not say which app it comes from.
-    if request.args.get("client_id") or request.args.get("id_token_hint"):
-        _end_session(tenant, response)
+    client_id = request.args.get("client_id") or _audience_of_hint(tenant)
+    # Without its client ID, an app's session cannot be told from those of others. B2C keeps it.
+    if client_id or user_flow.single_sign_on != "application":
+        end_session(tenant, user_flow, client_id, response)
     return response
 
 
 def _check_id_token_hint(tenant: TenantState, return_address: str | None) -> None:
-    hint = request.args.get("id_token_hint")
-    if hint is None:
+    if "id_token_hint" not in request.args:
         raise Refused(Reason.HINT_MISSING)
-    try:
-        audience = tenant.keys.verify(hint).get("aud")
-    except (JoseError, ValueError) as error:
-        raise Refused(Reason.HINT_INVALID) from error
-    if audience != tenant.app.client_id:
+    app = tenant.apps.find(_audience_of_hint(tenant))
+    if not app:
         raise Refused(Reason.HINT_INVALID)
-    if return_address and return_address not in tenant.app.redirect_uris:
-        raise Refused(
-            Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=tenant.app.client_id
-        )
+    if return_address and not app.accepts(return_address):
+        raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=app.client_id)
+
+
+def _audience_of_hint(tenant: TenantState) -> str:
+    """The client ID in the request's id_token_hint, which may have expired. "" if no hint is valid."""
+    try:
+        return str(tenant.keys.verify(request.args.get("id_token_hint", "")).get("aud"))
+    except (JoseError, ValueError):
+        return ""
 
 
 def _is_web_address(text: str) -> bool:
@@ -73,46 +80,41 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
     The browser goes back only to a registered redirect URI.
     """
     address = request.values.get("post_logout_redirect_uri", "")
-    return_address = address if address in tenant.app.redirect_uris else None
-    session = tenant.sessions.find(request.cookies.get(tenant.cookie_name, ""))
+    return_address = address if any(app.accepts(address) for app in tenant.apps) else None
+    user_flow, client_id = current_exchange().user_flow, request.values.get("client_id", "")
+    session = find_session(tenant, user_flow, client_id)
     if not session:
         return _back_to_app(return_address)
     claims = authority.account_claims(session.account, session, new_user=False)
     hint = request.values.get("logout_hint")
     if hint != authority.login_hint(claims) and "account" not in request.form:
         return render_template("pick_account.html", title="Sign out", session=session)
-    if tenant.app.logout_url and session.signed_in_to_app:
-        response = _tell_app(tenant, session, str(claims["tid"]), authority, return_address)
+    logout_urls = [app.logout_url for app in tenant.apps if app.client_id in session.client_ids]
+    if any(logout_urls):
+        parameters = urlencode({"sid": session.sid, "iss": authority.issuer(str(claims["tid"]))})
+        response = _tell_apps([url for url in logout_urls if url], parameters, return_address)
     else:
         response = _back_to_app(return_address)
-    _end_session(tenant, response)
+    end_session(tenant, user_flow, client_id, response)
     return response
 
 
-def _tell_app(
-    tenant: TenantState, session: Session, tenant_id: str, authority: Microsoft, return_address: str | None
-) -> Response:
-    """A page with the app's logout URL in a frame (OpenID Connect Front-Channel Logout section 2)."""
-    parameters = urlencode({"sid": session.sid, "iss": authority.issuer(tenant_id)})
-    mark = "&" if "?" in tenant.app.logout_url else "?"
-    frame = f"{tenant.app.logout_url}{mark}{parameters}"
+def _tell_apps(logout_urls: list[str], parameters: str, return_address: str | None) -> Response:
+    """A page with the apps' logout URLs in frames (OpenID Connect Front-Channel Logout section 2)."""
+    frames = [f"{url}{'&' if '?' in url else '?'}{parameters}" for url in logout_urls]
     response = make_response(
-        render_template("signed_out.html", frame=frame, return_address=_with_state(return_address))
+        render_template("signed_out.html", frames=frames, return_address=_with_state(return_address))
     )
-    parts = urlsplit(tenant.app.logout_url)
+    parts = [urlsplit(url) for url in logout_urls]
+    origins = " ".join(sorted({f"{part.scheme}://{part.netloc}" for part in parts}))
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; frame-src {parts.scheme}://{parts.netloc}"
+        f"frame-ancestors 'none'; frame-src {origins}"
     )
     return response
 
 
 # --- What both do
-
-
-def _end_session(tenant: TenantState, response: Response) -> None:
-    tenant.sessions.end(request.cookies.get(tenant.cookie_name, ""))
-    response.delete_cookie(tenant.cookie_name, httponly=True, samesite="Lax")
 
 
 def _back_to_app(return_address: str | None) -> Response:

@@ -4,40 +4,45 @@ It is a checklist in B2C's order, with the errors of the tenant's kind. An OAuth
 overridden at almost every step to get there.
 """
 
-import base64
-import hashlib
-import re
-import secrets
 from dataclasses import replace
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
 
-from ..authorities.base import Reason, Refused
+from ..authorities.base import Tokens
+from ..authorities.refusals import Reason, Refused
 from ..model.accounts import Account
 from ..model.grants import Grant, Ticket
-from ..model.registrations import UserFlow
-from ..model.signing import forge
-from ..model.steering import changed
+from ..model.registrations import AppRegistration, UserFlow
+from ..model.signing import half_hash
 from ..state import TenantState
+from .clients import authenticated_client, required
+from .direct_grants import client_credentials_response, password_grant
 from .exchange import current_exchange
+from .issue import issue_access_token, issue_id_token
+from .pkce import check_verifier
 
-# RFC 7636, sections 4.1 and 4.2
-PKCE_VALUE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+SPA_REFRESH_SECONDS = 24 * 3600  # from the sign-in on, however often the app refreshes
 
 
 def token() -> ResponseReturnValue:
     exchange = current_exchange()
     tenant = exchange.tenant
     try:
+        if _asks_for_app_token(tenant, exchange.user_flow):
+            return jsonify(client_credentials_response(tenant, exchange.user_flow))
         grant, scopes = _checked_request(tenant, exchange.user_flow)
     except Refused as refused:
-        members, status = tenant.authority.token_error(tenant.authority.error_for(refused))
+        members, status = tenant.authority.token_error(exchange.note_refusal(refused))
         return jsonify(members), status
     tokens = _issue_tokens(tenant, grant, scopes)
     asks_client_info = request.form.get("client_info") == "1"
     return jsonify(tenant.authority.token_response(grant, scopes, tokens, client_info=asks_client_info))
+
+
+def _asks_for_app_token(tenant: TenantState, user_flow: UserFlow) -> bool:
+    is_asked = request.method == "POST" and request.form.get("grant_type") == "client_credentials"
+    return is_asked and tenant.authority.has_direct_grants and user_flow.kind != "ropc"
 
 
 def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, tuple[str, ...]]:
@@ -45,20 +50,23 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
     if request.method != "POST":
         raise Refused(Reason.GET_REFUSED)
     form = request.form
-    grant_type = _required(form, "grant_type")
+    grant_type = required(form, "grant_type")
+    if grant_type == "password" and user_flow.kind == "ropc":
+        return password_grant(tenant, user_flow)
     if grant_type == "authorization_code":
-        code, redirect_uri = _required(form, "code"), _required(form, "redirect_uri")
-        _authenticate_client(tenant)
-        ticket = _usable(tenant, user_flow, tenant.codes.find(code))
-        _check_code(tenant, ticket, redirect_uri)
+        code, redirect_uri = required(form, "code"), required(form, "redirect_uri")
+        app = authenticated_client(tenant)
+        ticket = _usable(tenant, app, user_flow, tenant.codes.find(code), Reason.CODE_EXPIRED)
+        _check_code(tenant, app, ticket.grant, redirect_uri)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.redeemed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.code_reuse, Reason.CODE_USED
     elif grant_type == "refresh_token":
-        refresh_token = _required(form, "refresh_token")
-        _authenticate_client(tenant)
-        found = tenant.refresh_tokens.find(refresh_token)
-        ticket = _usable(tenant, user_flow, found, Reason.REFRESH_TOKEN_EXPIRED)
+        refresh_token = required(form, "refresh_token")
+        app = authenticated_client(tenant)
+        is_spa = app.type == "spa"
+        expired = Reason.REFRESH_TOKEN_OF_SPA_EXPIRED if is_spa else Reason.REFRESH_TOKEN_EXPIRED
+        ticket = _usable(tenant, app, user_flow, tenant.refresh_tokens.find(refresh_token), expired)
         account = _check_account(tenant, ticket.grant)
         scopes = tenant.authority.refreshed_scopes(form.get("scope", ""), ticket.grant, account)
         reusable, used = tenant.options.refresh_token_reuse, Reason.GRANT_REVOKED
@@ -70,34 +78,15 @@ def _checked_request(tenant: TenantState, user_flow: UserFlow) -> tuple[Grant, t
     return replace(ticket.grant, claims=tenant.authority.current_claims(ticket.grant, account)), scopes
 
 
-def _required(form: MultiDict[str, str], name: str) -> str:
-    if not form.get(name):
-        raise Refused(Reason.PARAMETER_MISSING, name=name)
-    return form[name]
-
-
-def _authenticate_client(tenant: TenantState) -> None:
-    """Check the client ID and secret, from the form or from the header of HTTP Basic authentication."""
-    header = request.authorization
-    if header and header.type == "basic":
-        client_id, secret = header.username or "", header.password or ""
-    else:
-        client_id, secret = _required(request.form, "client_id"), request.form.get("client_secret", "")
-    if client_id != tenant.app.client_id:
-        raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
-    if not secret:
-        raise Refused(Reason.SECRET_MISSING)
-    if not tenant.app.has_secret(secret):
-        raise Refused(Reason.SECRET_WRONG)
-
-
 def _usable(
-    tenant: TenantState, user_flow: UserFlow, ticket: Ticket | None, expired: Reason = Reason.CODE_EXPIRED
+    tenant: TenantState, app: AppRegistration, user_flow: UserFlow, ticket: Ticket | None, expired: Reason
 ) -> Ticket:
-    """The ticket, if this user flow issued it and it has not expired. Raises Refused."""
+    """The ticket, if this user flow issued it to this app and it has not expired. Raises Refused."""
     now = tenant.clock.now()
-    if not ticket or ticket.grant.client_id != tenant.app.client_id:
+    if not ticket:
         raise Refused(Reason.GRANT_UNREADABLE)
+    if ticket.grant.client_id != app.client_id:
+        raise Refused(Reason.GRANT_OF_OTHER_APP)
     if ticket.grant.user_flow != user_flow:
         actual, expected = ticket.grant.user_flow.name, user_flow.name
         raise Refused(Reason.GRANT_OF_OTHER_FLOW, actual=actual, expected=expected)
@@ -107,20 +96,13 @@ def _usable(
     return ticket
 
 
-def _check_code(tenant: TenantState, ticket: Ticket, redirect_uri: str) -> None:
-    grant, verifier = ticket.grant, request.form.get("code_verifier", "")
+def _check_code(tenant: TenantState, app: AppRegistration, grant: Grant, redirect_uri: str) -> None:
     if redirect_uri != grant.redirect_uri:
         raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=grant.client_id)
-    if not tenant.options.pkce or not (grant.code_challenge or verifier):
-        return
-    # RFC 9700, section 4.8.2: a verifier without a challenge is an attempt at a PKCE downgrade.
-    if not grant.code_challenge or not PKCE_VALUE.fullmatch(verifier):
-        raise Refused(Reason.VERIFIER_MALFORMED)
-    if grant.code_challenge_method == "S256":
-        digest = hashlib.sha256(verifier.encode()).digest()
-        verifier = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    if not secrets.compare_digest(verifier, grant.code_challenge):
-        raise Refused(Reason.VERIFIER_WRONG)
+    if app.type == "spa" and not grant.code_challenge:
+        raise Refused(Reason.CHALLENGE_MISSING)
+    if tenant.options.pkce:
+        check_verifier(request.form.get("code_verifier", ""), grant)
 
 
 def _check_account(tenant: TenantState, grant: Grant) -> Account:
@@ -134,38 +116,23 @@ def _check_account(tenant: TenantState, grant: Grant) -> Account:
     return account
 
 
-def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> dict[str, str]:
-    tokens = {}
-    audience = tenant.authority.audience(scopes)
-    if audience:
-        claims = tenant.authority.access_token_claims(grant, scopes, audience)
-        tokens["access_token"] = tenant.keys.sign(claims, tenant.authority.signing_key(tenant.keys, grant))
+def _issue_tokens(tenant: TenantState, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
+    access_token, id_token, refresh_token, lifetime = issue_access_token(tenant, grant, scopes), None, "", 0
     if "openid" in scopes:
-        id_token = _id_token(tenant, grant, scopes, tokens.get("access_token"))
-        if id_token is not None:
-            tokens["id_token"] = id_token
+        hashes = {}
+        if access_token and tenant.authority.HASHES_ACCESS_TOKENS:
+            hashes["at_hash"] = half_hash(access_token)
+        id_token = issue_id_token(tenant, grant, scopes, access_token, hashes)
     if "offline_access" in scopes:
-        lifetime = tenant.options.refresh_token_lifetime
-        tokens["refresh_token"] = tenant.refresh_tokens.issue(grant, lifetime).value
-    return tokens
+        lifetime = _refresh_lifetime(tenant, grant)
+        refresh_token = tenant.refresh_tokens.issue(grant, lifetime).value
+    return Tokens(access_token or "", id_token or "", refresh_token, lifetime)
 
 
-def _id_token(
-    tenant: TenantState, grant: Grant, scopes: tuple[str, ...], access_token: str | None
-) -> str | None:
-    """A signed ID token, or what the `id_token` fault puts in its place. None leaves it out."""
-    claims = tenant.authority.id_token_claims(grant, scopes, access_token)
-    key = tenant.authority.signing_key(tenant.keys, grant)
-    previous, tenant.last_id_token = tenant.last_id_token, tenant.keys.sign(claims, key)
-    fault = tenant.faults.take("id_token")
-    if fault.get("omit"):
-        return None
-    if fault.get("replay") and previous:
-        return previous
-    if fault.get("access_token"):
-        return access_token
-    if "raw" in fault:
-        return str(fault["raw"])
-    if fault:
-        return forge(changed(claims, fault), tenant.keys, key, fault, tenant.options.client_secret)
-    return tenant.last_id_token
+def _refresh_lifetime(tenant: TenantState, grant: Grant) -> int:
+    """How long a refresh token is good for, in seconds."""
+    app, lifetime = tenant.apps.find(grant.client_id), tenant.options.refresh_token_lifetime
+    if not app or app.type != "spa":
+        return lifetime
+    since_sign_in = int(tenant.clock.now() - grant.issued_at)
+    return min(lifetime, SPA_REFRESH_SECONDS - since_sign_in)

@@ -52,7 +52,6 @@ from .http_client import (
 from .id_token import CLOCK_SKEW
 from .providers import (
     EDIT_PROFILE,
-    PERSONAL_TENANT,
     RESET_PASSWORD,
     SIGN_IN,
     SIGN_UP,
@@ -69,7 +68,6 @@ __all__ = [
     "CLOCK_SKEW",
     "EDIT_PROFILE",
     "MEANINGS",
-    "PERSONAL_TENANT",
     "PROTOCOL_CLAIMS",
     "RESET_PASSWORD",
     "SIGN_IN",

@@ -269,6 +269,7 @@ class _Timed:
 
     response_class: Any = _TimedResponse
     _used_at = 0.0
+    _held: list[bytes] | None = None  # what is to be sent in one piece
 
     def _new_conn(self) -> socket.socket:
         """A connection to the first address that answers, in the time that is left.
@@ -303,7 +304,23 @@ class _Timed:
         sock: socket.socket | None = getattr(self, "sock", None)
         if sock:  # a pooled socket still has the previous call's time-out
             sock.settimeout(_time_left())
-        super().request(*args, **kwargs)  # type: ignore[misc]
+        self._held = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+            whole = b"".join(self._held)
+        finally:
+            self._held = None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        """Send `data`, or keep it until the request is complete.
+
+        urllib3 sends headers and body one after the other, in a TLS record and a TCP segment each.
+        """
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
     @property
     def is_connected(self) -> bool:

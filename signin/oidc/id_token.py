@@ -17,6 +17,8 @@ from .providers import Provider
 
 CLOCK_SKEW = 300  # seconds; what Microsoft's own stack allows (TokenValidationParameters.ClockSkew)
 
+SIGNATURES = jwt.PyJWS(algorithms=["RS256"])
+
 UNREADABLE = (jwt.PyJWTError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -66,7 +68,7 @@ def check_id_token(
 
 def _verified_claims(id_token: str, key: Any) -> dict[str, Any]:
     try:
-        payload = jwt.PyJWS().decode(id_token, key, algorithms=["RS256"])
+        payload = SIGNATURES.decode(id_token, key, algorithms=["RS256"])
         claims = json.loads(payload)
     except UNREADABLE as error:
         raise TokenRefused(f"the signature is not valid: {short(error)}", check="signature") from error

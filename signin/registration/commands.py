@@ -18,7 +18,8 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 import app_config
-from app_config import B2C, EXTERNAL_ID, MANY_TENANTS
+from signin.authorities import B2C, EXTERNAL_ID, MANY_TENANTS, kind_of, tenant_in
+from signin.configuration.contradictions import B2C_ONLY
 from signin.oidc import Certificate, CredentialUnusable
 
 from . import env_file
@@ -270,7 +271,7 @@ def _settings(options: Mapping[str, Any], there: Mapping[str, str]) -> dict[str,
         )
         other += ("CLIENT_CERTIFICATE_PATH", "CLIENT_CERTIFICATE_PASSWORD", *OTHER_CREDENTIALS)
     elif "AUTHORITY" in settings:
-        other = ("B2C_TENANT_NAME", "OIDC_AUTHORITY", *app_config.B2C_ONLY)
+        other = ("B2C_TENANT_NAME", "OIDC_AUTHORITY", *B2C_ONLY)
     if "CLIENT_CERTIFICATE_PATH" in settings:
         settings["CLIENT_CERTIFICATE_PATH"] = str(Path(settings["CLIENT_CERTIFICATE_PATH"]).resolve())
         other = (*other, "CLIENT_SECRET", *OTHER_CREDENTIALS)
@@ -305,7 +306,7 @@ def _wanted(options: Mapping[str, Any], settings: Mapping[str, str], there: Mapp
         sign_out_uri=f"{origin.scheme}://{origin.netloc}/",
         logout_url=options.get("logout_url") or _logout_url(kind, origin),
         replace_logout_url=bool(options.get("logout_url")),
-        personal_accounts=app_config.tenant_in(known.get("AUTHORITY", "")) in ("common", "consumers"),
+        personal_accounts=tenant_in(known.get("AUTHORITY", "")) in ("common", "consumers"),
         api_scopes=api_scopes,
         certificate=Certificate(certificate, password) if certificate else None,
         secret_name=_secret_name(),
@@ -410,8 +411,8 @@ def _authority(known: Mapping[str, str], tenant: str | None) -> tuple[str, str]:
             "--authority https://contoso.ciamlogin.com (External ID), or "
             "--authority https://login.microsoftonline.com/TENANT_ID (Entra ID)."
         )
-    kind = app_config.kind_of(authority, known.get("AUTHORITY_KIND"))
-    segment = app_config.tenant_in(authority).split("/")[0]
+    kind = kind_of(authority, known.get("AUTHORITY_KIND"))
+    segment = tenant_in(authority).split("/")[0]
     if kind == EXTERNAL_ID and not segment:
         segment = f"{host.split('.')[0]}{ONMICROSOFT}"
     tenant = tenant or ("" if segment in MANY_TENANTS else segment)

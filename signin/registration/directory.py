@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from app_config import EXTERNAL_ID
+from signin.authorities import EXTERNAL_ID
 
 from .errors import DeletedNamesake, NameTaken, WrongTenant, counted
 from .graph import Graph, Json, equals, literal, query

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from app_config import B2C, EXTERNAL_ID
+from signin.authorities import B2C, EXTERNAL_ID
 
 from .directory import FLOW_LINKS, MICROSOFT_GRAPH, TAG, Found, require_free_name, take_deleted
 from .errors import UserFlowUnknown, counted, plural

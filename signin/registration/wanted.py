@@ -4,7 +4,7 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-from app_config import B2C, ENTRA_ID_MANY_TENANTS, EXTERNAL_ID
+from signin.authorities import B2C, ENTRA_ID_MANY_TENANTS, EXTERNAL_ID
 from signin.oidc import Certificate
 
 DEFAULT_NAME = "Flask web app"

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from .store import Store, StoreError
@@ -63,7 +64,11 @@ class _Gate:
     """Lets a limited number of calls through, and while the store hangs, one at a time."""
 
     def __init__(self, slots: int, pause: float):
-        self._slots, self._pause = threading.Semaphore(slots), pause
+        # One item for each free slot. A threading.Semaphore takes as long as reading a record.
+        self._slots: SimpleQueue[None] = SimpleQueue()
+        for _ in range(slots):
+            self._slots.put(None)
+        self._pause = pause
         self._hangs = False
         self._trying, self._next_try = threading.Lock(), 0.0
 
@@ -71,13 +76,15 @@ class _Gate:
         """The result of `call`. Raises StoreError, also when there is no slot."""
         if self._hangs:
             return self._try_alone(call)
-        if not self._slots.acquire(timeout=SLOT_PATIENCE):
+        try:
+            self._slots.get(timeout=SLOT_PATIENCE)
+        except Empty:
             self._hangs = True  # until one of the calls in the slots succeeds
-            raise StoreError("too many calls wait for the session store")
+            raise StoreError("too many calls wait for the session store") from None
         try:
             return self._watched(call)
         finally:
-            self._slots.release()
+            self._slots.put(None)
 
     def _try_alone(self, call: Callable[[], T]) -> T:
         if time.monotonic() < self._next_try or not self._trying.acquire(blocking=False):

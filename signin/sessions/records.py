@@ -124,7 +124,7 @@ class Records:
         text = self._seal.unseal_bytes(name, self._store.get(name))
         if text is None:
             return None
-        data: dict[str, Any] = json.loads(text)
+        data: dict[str, Any] = json.loads(text.decode())  # json.loads would guess the encoding of bytes
         now = time.time()
         if now > data["started"] + self._absolute:
             self._delete_expired(session_id)

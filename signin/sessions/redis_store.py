@@ -20,6 +20,12 @@ from .store import LockTimeout, StoreError
 log = logging.getLogger(__name__)
 
 REDIS_ERRORS = (redis.RedisError, RedisClusterException)
+# In one call: write several values.
+CREATE_ALL = """
+for number, name in ipairs(KEYS) do
+    redis.call('SET', name, ARGV[number + 1], 'EX', ARGV[1])
+end
+"""
 # In one call: drop what has expired, add the member, and let the set live as long as its last member.
 ADD_MEMBER = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
@@ -52,8 +58,7 @@ class RedisStore:
         return bool(self._run("SET", name, value, "EX", seconds, "NX")) or self.get(name) == value
 
     def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
-        for name, value in values.items():
-            self._run("SET", name, value, "EX", seconds)
+        self._run("EVAL", CREATE_ALL, len(values), *values, seconds, *values.values())
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         return bool(self._run("SET", name, value, "EX", seconds, "XX"))

@@ -60,9 +60,10 @@ class Seal:
         header, ciphertext = sealed[:HEADER], sealed[HEADER:]
         if len(header) < HEADER:
             return None
-        age = time.time() - int.from_bytes(header[:TIME], "big")
-        if max_age is not None and not -CLOCK_SKEW <= age <= max_age:
-            return None
+        if max_age is not None:
+            age = time.time() - int.from_bytes(header[:TIME], "big")
+            if not -CLOCK_SKEW <= age <= max_age:
+                return None
         for key in self._keys:
             try:
                 return _cipher(key, header).decrypt(_nonce(header), ciphertext, header + name.encode())

@@ -37,7 +37,7 @@ class Store(Protocol):
         """
 
     def create_all(self, values: Mapping[str, bytes], seconds: int) -> None:
-        """Write new values under names that nobody else can have, such as random ones."""
+        """Write values that belong together, under names that nobody else can have, such as random ones."""
 
     def replace(self, name: str, value: bytes, seconds: int) -> bool:
         """Write over a value. False if there is none."""

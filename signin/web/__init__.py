@@ -28,6 +28,7 @@ from .guards import (
     show_sign_in_page,
     sign_in_required,
 )
+from .interactions import forget_interactions, note_interaction
 from .my_sessions import end_my_other_sessions, end_my_session, my_sessions
 from .responses import go_to, local_path, page
 from .session import require_session_store, start_session
@@ -39,8 +40,6 @@ from .user_flows import (
     begin_needed,
     begin_unasked,
     begin_user_flow,
-    count_interaction,
-    forget_interaction,
     hints_from,
     take_pending_flow,
 )
@@ -69,17 +68,17 @@ __all__ = [
     "begin_user_flow",
     "call_api",
     "came_from_this_site",
-    "count_interaction",
     "current_user",
     "end_my_other_sessions",
     "end_my_session",
     "end_session",
-    "forget_interaction",
+    "forget_interactions",
     "front_channel_sign_out",
     "go_to",
     "hints_from",
     "local_path",
     "my_sessions",
+    "note_interaction",
     "page",
     "people_only",
     "require_session_store",

@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Request
 from flask.logging import default_handler, has_level_handler
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import MapAdapter
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.utils import cached_property
 
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
@@ -20,11 +23,22 @@ from .startup import prepare, require_gunicorn_config
 from .user import User, find_user
 
 
+class SignInRequest(Request):
+    """A request that looks its cookies up. Flask's own reads every header to find them."""
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """The cookies by name."""
+        return parse_cookie(self.environ.get("HTTP_COOKIE"), cls=ImmutableMultiDict)  # type: ignore[return-value]
+
+
 class SignInApp(Flask):
     """A Flask app with sessions, security headers and error pages, and the OAuth client of its settings.
 
     It reads app_config, opens the session store and ends the process with one message when that fails.
     """
+
+    request_class = SignInRequest
 
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name)

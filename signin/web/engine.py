@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import current_app
 
 import app_config
+from signin.authorities import B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS, OPENID_CONNECT
 from signin.oidc import (
     EDIT_PROFILE,
     RESET_PASSWORD,
@@ -116,7 +117,7 @@ def engine() -> Engine:
 def _provider(settings: app_config.Settings) -> Provider:
     """The one place that chooses by the kind of authority."""
     insecure_origin = settings.insecure_sign_in_origin
-    if settings.kind == app_config.B2C:
+    if settings.kind == B2C:
         user_flows = {
             SIGN_IN: settings.signupsignin_user_flow,
             EDIT_PROFILE: settings.editprofile_user_flow,
@@ -129,12 +130,12 @@ def _provider(settings: app_config.Settings) -> Provider:
             tenant_id=settings.b2c_tenant_id,
             insecure_origin=insecure_origin,
         )
-    if settings.kind == app_config.OPENID_CONNECT:
+    if settings.kind == OPENID_CONNECT:
         return OpenIDConnect(settings.oidc_authority or "", insecure_origin=insecure_origin)
     authority = settings.authority or ""
-    if settings.kind == app_config.ENTRA_ID_MANY_TENANTS:
+    if settings.kind == ENTRA_ID_MANY_TENANTS:
         return EntraIDManyTenants(authority, settings.allowed_tenants, insecure_origin=insecure_origin)
-    if settings.kind == app_config.ENTRA_ID:
+    if settings.kind == ENTRA_ID:
         return EntraID(authority, insecure_origin=insecure_origin)
     return ExternalID(authority, insecure_origin=insecure_origin)
 

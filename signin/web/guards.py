@@ -16,16 +16,15 @@ from .engine import engine
 from .errors import log_failure
 from .exceptions import InteractionFailed, NotAVisit, RoleMissing, SentFromElsewhere
 from .fetch_metadata import came_from_elsewhere, came_from_this_site, is_prefetch, is_script
+from .interactions import forget_satisfied_interactions, was_just_asked_for
 from .responses import local_path, page, page_of_form, referring_page, requested_path, waiting_notice
 from .session import require_session_store
 from .user import current_user
 from .user_flows import (
     begin_interaction,
     begin_unasked,
-    forget_satisfied_interaction,
     just_came_back,
     seal_need,
-    was_just_asked_for,
 )
 
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -61,7 +60,7 @@ def sign_in_required(view: View | None = None, *, scopes: str | Collection[str] 
                     access_token(wanted)
                 response = view(*args, **kwargs)
                 if "access_tokens" in g:
-                    forget_satisfied_interaction(g.access_tokens)
+                    forget_satisfied_interactions(g.access_tokens)
                 return response
             except InteractionRequired as error:
                 log_failure(error)

@@ -44,7 +44,11 @@ class HeaderGuard:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> object:
         cookies = environ.pop("HTTP_COOKIE", "")
-        large = [name for name in environ if _is_header(name) and len(environ[name]) > LARGEST_HEADER]
+        large = [
+            name
+            for name, value in environ.items()
+            if isinstance(value, str) and len(value) > LARGEST_HEADER and _is_header(name)
+        ]
         for name in large:
             environ[HEADER_TOO_LARGE] = name
             del environ[name]
@@ -72,18 +76,18 @@ def add_header_guard(app: Flask, prefix: str) -> None:
 
     @app.before_request
     def refuse_large_headers() -> None:
-        if request.endpoint in NEEDS_NO_HEADERS:
+        environ = request.environ
+        found: TooManyCookies | None = environ.get(COOKIES_TOO_LARGE)
+        name: str | None = environ.get(HEADER_TOO_LARGE)
+        if not (found or name) or request.endpoint in NEEDS_NO_HEADERS:
             return
-        found: TooManyCookies | None = request.environ.get(COOKIES_TOO_LARGE)
         if found:
-            for name in found.our_names:
-                forget_cookie(name)
+            for cookie in found.our_names:
+                forget_cookie(cookie)
             if found.too_many_without_ours:
                 after_this_request(_clear_all_cookies)
             raise CookiesTooLarge(f"a Cookie header of more than {LARGEST_COOKIES} characters")
-        if HEADER_TOO_LARGE in request.environ:
-            name = request.environ[HEADER_TOO_LARGE]
-            raise HeaderTooLarge(f"{name} has more than {LARGEST_HEADER} characters")
+        raise HeaderTooLarge(f"{name} has more than {LARGEST_HEADER} characters")
 
 
 def _is_header(name: str) -> bool:

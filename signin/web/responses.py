@@ -117,6 +117,8 @@ def add_response_rules(app: Flask, parts: Engine) -> None:
 
     @app.before_request
     def only_our_host() -> Response | None:
+        if request.environ.get("HTTP_HOST") == settings.host:
+            return None
         if request.host.lower() == settings.host or request.endpoint == "healthz":
             return None
         on_this_machine = THIS_MACHINE.fullmatch(request.host) if settings.on_this_machine else None

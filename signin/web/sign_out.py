@@ -9,10 +9,11 @@ from signin.sessions import StoreError
 
 from .engine import engine
 from .errors import log_failure
+from .interactions import forget_interactions
 from .responses import go_to, replace_security_headers
 from .session import indexes_of, provider_session_index, this_session
 from .user import current_user, forget_user
-from .user_flows import forget_interaction, forget_pending_flows
+from .user_flows import forget_pending_flows
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def end_session() -> Response:
     session.ended = True
     forget_user()
     forget_pending_flows()
-    forget_interaction()
+    forget_interactions()
     if user_id:  # unknown when nobody was signed in, or the store did not answer
         log.info("signed out: user=%r", user_id)
     try:

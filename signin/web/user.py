@@ -33,7 +33,7 @@ class User:
         """What to call the user. Never empty while somebody is signed in."""
         return display_name(self.claims) if self else ""
 
-    @property
+    @cached_property
     def email(self) -> str:
         """The user's e-mail address, to show and not to identify the user by. Empty if there is none."""
         return email(self.claims)
@@ -76,9 +76,8 @@ def find_user() -> User:
     """The user of this request, without the proxy that `current_user` is."""
     user: User | None = g.get("user")
     if user is None:
-        data = dict(session)
-        user = User(data["user_id"], data["claims"], data["started"]) if "user_id" in data else NOBODY
-        g.user = user
+        user_id = session.get("user_id")
+        user = g.user = User(user_id, session["claims"], session["started"]) if user_id else NOBODY
     return user
 
 

@@ -4,13 +4,12 @@ Each lives in an encrypted cookie of its own, named after its `state`. So every 
 worker can complete it, and the server stores nothing for strangers.
 """
 
-import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, after_this_request, g, request
+from flask import Response, g, request
 
 from signin.oidc import (
     SIGN_IN,
@@ -23,12 +22,12 @@ from signin.oidc import (
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
+from .interactions import forget_interaction, interaction_for, was_just_asked_for
 from .responses import forget_cookie, redirect_to, waiting_notice
 from .session import require_session_store
 
 LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
 LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
-ANSWERED = 5 * 60  # seconds after an interaction within which it is not asked for again
 NEED_LASTS = 5 * 60  # seconds within which a page follows the address that its script got
 MOST_BYTES = 6000  # of pending flows in one browser; servers refuse requests with larger headers
 MOST_COOKIES = 12  # pending flows that are looked at; a browser of ours has fewer
@@ -46,7 +45,7 @@ class PendingFlow:
     notice: str
     hints: dict[str, str]
     adds_scopes: bool = False  # the sign-in is for one API; the tokens for others stay
-    interaction: str = ""  # what a page needs from this sign-in, as `_reason` writes it
+    interaction: str = ""  # what a page needs from this sign-in, as `interaction_for` writes it
     answers_challenge: bool = False  # the sign-in asks for the claims of a claims challenge
 
 
@@ -105,7 +104,7 @@ def begin_interaction(
     """
     tries = _tries_so_far()
     if after.answers_challenge if after else was_just_asked_for(error):
-        forget_interaction()
+        forget_interaction(error)
         raise InteractionFailed(f"still required after an interactive sign-in: {error}")
     response = begin_user_flow(
         SIGN_IN,
@@ -113,28 +112,10 @@ def begin_interaction(
         notice,
         scopes=error.scopes or None,
         claims_challenge=error.claims or None,
-        interaction=after.interaction if after else _reason(error.wanted or error.scopes),
+        interaction=after.interaction if after else interaction_for(error),
     )
     _count_try(tries, response)
     return response
-
-
-def was_just_asked_for(error: InteractionRequired) -> bool:
-    """Whether the user has just come back from a sign-in for the same."""
-    return request.cookies.get(engine().cookies.interaction) == _reason(error.wanted or error.scopes)
-
-
-def count_interaction(pending: PendingFlow) -> None:
-    """Note what this sign-in was for. If its page needs the same again at once, a sign-in does not help."""
-    if not pending.interaction:
-        forget_interaction()
-        return
-
-    @after_this_request
-    def note(response: Response) -> Response:
-        cookies = engine().cookies
-        response.set_cookie(cookies.interaction, pending.interaction, max_age=ANSWERED, **cookies.attributes)
-        return response
 
 
 def seal_need(error: SignInRequired) -> str:
@@ -165,19 +146,6 @@ def just_came_back() -> bool:
     return bool(waiting_notice()) or engine().cookies.tries in request.cookies
 
 
-def forget_interaction() -> None:
-    """Let the user be asked again for what the last sign-in was for."""
-    if engine().cookies.interaction in request.cookies:
-        forget_cookie(engine().cookies.interaction)
-
-
-def forget_satisfied_interaction(accepted: Iterable[Collection[str]]) -> None:
-    """APIs have accepted tokens for these scopes. If one wants more later, the user can be asked again."""
-    noted = request.cookies.get(engine().cookies.interaction)
-    if noted and noted in {_reason(scopes) for scopes in accepted}:
-        forget_interaction()
-
-
 def take_pending_flow() -> PendingFlow | None:
     """The pending flow that has this request's `state`. The response deletes its cookie, so it works once."""
     require_session_store()
@@ -201,10 +169,6 @@ def forget_pending_flows() -> None:
     """Drop all pending flows of this browser."""
     for name in _flow_cookies():
         forget_cookie(name)
-
-
-def _reason(scopes: Collection[str]) -> str:
-    return hashlib.sha256(" ".join(sorted(scopes)).encode()).hexdigest()[:16]
 
 
 def _keep(pending: PendingFlow, response: Response) -> None:

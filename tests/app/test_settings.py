@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import app_config
+from signin.authorities import B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS, EXTERNAL_ID, OPENID_CONNECT
 from tests.helpers.processes import ROOT
 
 GOOD = {
@@ -123,33 +124,33 @@ PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of all personal 
 @pytest.mark.parametrize(
     "settings, kind",
     [
-        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}"}, app_config.ENTRA_ID),
-        ({"AUTHORITY": f"{ENTRA}/contoso.com"}, app_config.ENTRA_ID),
+        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}"}, ENTRA_ID),
+        ({"AUTHORITY": f"{ENTRA}/contoso.com"}, ENTRA_ID),
         (
             {"AUTHORITY": f"{ENTRA}/organizations", "ALLOWED_TENANTS": f"{TENANT_ID}, {TENANT_ID}"},
-            app_config.ENTRA_ID_MANY_TENANTS,
+            ENTRA_ID_MANY_TENANTS,
         ),
-        ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": "*"}, app_config.ENTRA_ID_MANY_TENANTS),
+        ({"AUTHORITY": f"{ENTRA}/common", "ALLOWED_TENANTS": "*"}, ENTRA_ID_MANY_TENANTS),
         (
             {"AUTHORITY": f"{ENTRA}/common/v2.0", "ALLOWED_TENANTS": f"* {PERSONAL}"},
-            app_config.ENTRA_ID_MANY_TENANTS,
+            ENTRA_ID_MANY_TENANTS,
         ),
         (
             {"AUTHORITY": f"{ENTRA}/consumers", "ALLOWED_TENANTS": PERSONAL},
-            app_config.ENTRA_ID_MANY_TENANTS,
+            ENTRA_ID_MANY_TENANTS,
         ),
-        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}/v2.0/"}, app_config.ENTRA_ID),
-        ({"AUTHORITY": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/"}, app_config.EXTERNAL_ID),
-        ({"AUTHORITY": "https://contoso.ciamlogin.com"}, app_config.EXTERNAL_ID),
-        ({"AUTHORITY": f"https://login.contoso.com/{TENANT_ID}"}, app_config.EXTERNAL_ID),
+        ({"AUTHORITY": f"{ENTRA}/{TENANT_ID}/v2.0/"}, ENTRA_ID),
+        ({"AUTHORITY": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/"}, EXTERNAL_ID),
+        ({"AUTHORITY": "https://contoso.ciamlogin.com"}, EXTERNAL_ID),
+        ({"AUTHORITY": f"https://login.contoso.com/{TENANT_ID}"}, EXTERNAL_ID),
         (
             {"AUTHORITY": f"https://login.contoso.com/{TENANT_ID}", "AUTHORITY_KIND": "entra-id"},
-            app_config.ENTRA_ID,
+            ENTRA_ID,
         ),
-        ({"OIDC_AUTHORITY": "https://login.example.com/"}, app_config.OPENID_CONNECT),
+        ({"OIDC_AUTHORITY": "https://login.example.com/"}, OPENID_CONNECT),
         (
             {"B2C_TENANT_NAME": "contoso", "SIGNUPSIGNIN_USER_FLOW": "B2C_1_signupsignin1"},
-            app_config.B2C,
+            B2C,
         ),
     ],
 )

@@ -135,6 +135,26 @@ def test_the_command_to_type_serves_the_app_from_another_folder(
         running.wait_until_ready(lambda: answers(url))
 
 
+def test_a_worker_told_to_end_before_it_is_ready_ends(
+    as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    """gunicorn replaces a worker that ends. A worker that missed the signal would stay."""
+    settings, [gunicorn, app] = as_deployed
+    configuration = tmp_path / "gunicorn.conf.py"
+    configuration.write_text(
+        (ROOT / "gunicorn.conf.py").read_text().replace("__file__", repr(str(ROOT / "gunicorn.conf.py")))
+        + """
+def post_fork(server, worker):
+    import os, signal
+    if worker.age == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+    )
+    command = [gunicorn, "--config", str(configuration), "--chdir", str(ROOT), app]
+    with Program(command, tmp_path, settings) as running:
+        running.wait_until_ready(lambda: running.output().count("Booting worker") == 3)
+
+
 def test_python_app_py_serves_at_the_address_of_the_redirect_uri(
     as_deployed: tuple[dict[str, str], list[str]], tmp_path: Path
 ) -> None:

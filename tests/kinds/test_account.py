@@ -62,7 +62,7 @@ def sign_out_at_the_tenant(browser: Browser) -> str:
     browser.get("/login", follow=False)
     browser.get(browser.location.partition("?")[0].replace("/authorize", "/logout"))
     browser.submit("account")
-    frame = re.search('<iframe id="app" src="(.*?)"', browser.page.text)
+    frame = re.search('<iframe class="app" src="(.*?)"', browser.page.text)
     assert frame
     return html.unescape(frame[1])
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from local_tenant import LocalTenant
-from tests.local_tenant.visitor import Visitor
+from tests.local_tenant.visitor import EntraVisitor, Visitor
 
 REDIRECT_URI = "http://localhost:1234/getAToken"
 
@@ -39,6 +39,21 @@ def visitor(tenant: LocalTenant, default_options: dict[str, object]) -> Iterator
         visitor.control("DELETE", "faults")
         visitor.control("PATCH", "options", default_options)
         visitor.move_clock(0)
+    visitor.close()
+
+
+@pytest.fixture(scope="session")
+def entra_tenant() -> Iterator[LocalTenant]:
+    with LocalTenant(port=0, redirect_uris=[REDIRECT_URI], kind="entra-id") as tenant:
+        yield tenant
+
+
+@pytest.fixture
+def entra_visitor(entra_tenant: LocalTenant) -> Iterator[EntraVisitor]:
+    """Somebody who has not been at a tenant of Entra ID yet."""
+    visitor = EntraVisitor(entra_tenant)
+    yield visitor
+    visitor.move_clock(0)
     visitor.close()
 
 

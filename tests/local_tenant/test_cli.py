@@ -119,7 +119,7 @@ def read_line(stream: IO[str] | None) -> str:
 def printed_settings(program: Program) -> dict[str, str | None]:
     """The settings that a tenant without a command prints, read as `.env` is read."""
     lines = [read_line(program.stdout)]
-    while not lines[-1].startswith("SSL_CERT_FILE="):
+    while not lines[-1].startswith("NODE_EXTRA_CA_CERTS="):
         lines.append(read_line(program.stdout))
     return dict(dotenv.dotenv_values(stream=io.StringIO("".join(lines))))
 
@@ -142,7 +142,10 @@ def test_the_command_gets_the_settings() -> None:
     assert settings["REDIRECT_URI"] == "http://localhost:5000/getAToken"
     assert settings["B2C_TENANT_NAME"] in settings["SCOPE"]
     assert len(settings["SECRET_KEY"]) >= 32
-    assert settings["REQUESTS_CA_BUNDLE"] == settings["SSL_CERT_FILE"]
+    bundle, certificate = Path(settings["SSL_CERT_FILE"]), Path(settings["NODE_EXTRA_CA_CERTS"])
+    assert settings["REQUESTS_CA_BUNDLE"] == settings["CURL_CA_BUNDLE"] == str(bundle)
+    assert certificate.read_text() in bundle.read_text()
+    assert "java-truststore.p12" in settings["JAVA_TOOL_OPTIONS"]
     assert "FOR DEVELOPMENT ONLY" in stderr
     assert "http://localhost:5000" in stderr
     assert re.search(r"ada@example\.com +password \S+", stderr)
@@ -353,14 +356,12 @@ def test_ctrl_c_during_the_imports_is_quiet(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_a_hang_up_that_ends_the_command_leaves_no_folder() -> None:
-    show = "import os, time; print(os.environ['SSL_CERT_FILE'], flush=True); time.sleep(60)"
-    with start(sys.executable, "-c", show) as program:
-        bundle = Path(read_line(program.stdout).strip())
-        assert bundle.is_file()
+def test_a_hang_up_ends_the_command() -> None:
+    with start(sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)") as program:
+        read_line(program.stdout)
         program.send_signal(signal.SIGHUP)
         program.communicate(timeout=ANSWER_SECONDS)
-    assert (program.returncode, bundle.parent.exists()) == (128 + signal.SIGHUP, False)
+    assert program.returncode == 128 + signal.SIGHUP
 
 
 @POSIX
@@ -389,14 +390,12 @@ def test_nohup_keeps_the_command_alive() -> None:
 def test_without_a_command_it_prints_the_settings_and_waits_for_a_signal(number: signal.Signals) -> None:
     with start() as program:
         settings = printed_settings(program)
-        bundle = Path(settings["REQUESTS_CA_BUNDLE"] or "")
-        assert bundle.is_file()
         program.send_signal(signal.SIGUSR1)  # an order for a command: it ends nothing
         program.send_signal(number)
         _, stderr = program.communicate(timeout=ANSWER_SECONDS)
     assert (settings["SCOPE"] or "").endswith("tasks.read")
     assert not settings.keys() & {*APP_CHOICES, *OTHER_AUTHORITIES}
-    assert (program.returncode, "Traceback" in stderr, bundle.parent.exists()) == (0, False, False)
+    assert (program.returncode, "Traceback" in stderr) == (0, False)
 
 
 @POSIX
@@ -452,3 +451,28 @@ def test_open_shows_the_app_once_it_answers(tmp_path: Path) -> None:
         program.terminate()
         program.communicate(timeout=ANSWER_SECONDS)
     assert opened.read_text() == f"http://localhost:{port}\n"
+
+
+# --- --config
+
+
+def test_init_prints_a_file_for_config_with_the_ids_of_the_tenant(run: Run, tmp_path: Path) -> None:
+    chosen = {"LOCAL_TENANT_HOME": str(tmp_path)}
+    status, file, _ = run("--kind", "entra-id", "init", **chosen)
+    (tmp_path / "tenant.toml").write_text(file)
+    show = (sys.executable, "-c", SHOW_ENVIRONMENT)
+    _, without_file, _ = run("--kind", "entra-id", *show, **chosen)
+    _, with_file, _ = run("--config", str(tmp_path / "tenant.toml"), *show, **chosen)
+    settings = ("AUTHORITY_KIND", "CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY", "REDIRECT_URI")
+    first, second = json.loads(without_file), json.loads(with_file)
+    assert (status, [first[name] for name in settings]) == (0, [second[name] for name in settings])
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("--config", "No such file or directory"), ("--database", "cannot be used")],
+)
+def test_a_file_that_cannot_be_used_ends_the_start(run: Run, tmp_path: Path, option: str, says: str) -> None:
+    missing = tmp_path / "missing" / "file"
+    status, _, stderr = run(option, str(missing), "flask", LOCAL_TENANT_HOME=str(tmp_path))
+    assert (status, says in stderr, "Traceback" in stderr) == (2, True, False)

@@ -440,7 +440,7 @@ def test_sign_out_tells_the_app_in_a_frame(visitor: MicrosoftVisitor) -> None:
     id_token = claims(visitor.tokens()["id_token"])
     page = visitor.log_out(post_logout_redirect_uri=AFTER_SIGN_OUT)
     page = visitor.press(page, "account")
-    frame = urlsplit(found('<iframe id="app" src="(.*?)"', page).replace("&amp;", "&"))
+    frame = urlsplit(found('<iframe class="app" src="(.*?)"', page).replace("&amp;", "&"))
     assert f"{frame.scheme}://{frame.netloc}{frame.path}" == "http://localhost:1234/signed-out"
     assert parse_qs(frame.query) == {"sid": [id_token["sid"]], "iss": [id_token["iss"]]}
     assert found('id="back" [^>]*href="(.*?)"', page) == AFTER_SIGN_OUT

@@ -222,13 +222,6 @@ def test_sign_out_that_names_the_app_ends_the_session(visitor: Visitor, named_by
     assert 'id="password"' in visitor.authorize().text
 
 
-def test_sign_out_that_does_not_name_the_app_keeps_the_session(visitor: Visitor) -> None:
-    visitor.sign_in()
-    status, address, _ = sign_out(visitor, post_logout_redirect_uri=RETURN_ADDRESS)
-    assert (status, address) == (302, RETURN_ADDRESS)
-    assert "code" in parameters(visitor.authorize())
-
-
 def test_sign_out_without_an_address_shows_a_page(visitor: Visitor) -> None:
     status, _, text = sign_out(visitor)
     assert (status, "You are signed out" in text) == (200, True)

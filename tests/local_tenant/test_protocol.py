@@ -532,12 +532,6 @@ def test_refreshing_for_fewer_scopes_gives_fewer(visitor: Visitor) -> None:
     assert claims(response["access_token"])["scp"] == "tasks.read"
 
 
-def test_refreshing_for_more_scopes_is_refused(visitor: Visitor) -> None:
-    token = visitor.tokens(scope="openid offline_access")["refresh_token"]
-    response = visitor.refresh(token, scope=f"https://{DOMAIN}/tasks-api/tasks.read")
-    assert error_code(response) == ("invalid_request", "AADB2C90117")
-
-
 def test_a_refresh_token_expires_after_fourteen_days(visitor: Visitor) -> None:
     token = visitor.tokens()["refresh_token"]
     visitor.move_clock(14 * 86400 + 1)

@@ -17,6 +17,7 @@ from tests.helpers.connections import http_session
 SIGN_IN, EDIT, RESET = "B2C_1_signupsignin1", "B2C_1_profileediting1", "B2C_1_passwordreset1"
 DOMAIN = "localtenant.onmicrosoft.com"
 SECONDS = 10
+App = dict[str, Any]  # an app registration, as the control API shows it
 
 
 class Visitor:
@@ -128,6 +129,11 @@ class Visitor:
         assert answer.ok, answer.text
         return answer.json()
 
+    def app(self, type: str) -> App:
+        """The first app registration of this type: web, spa or native."""
+        apps: list[App] = self.control("GET", "apps")
+        return next(app for app in apps if app["type"] == type)
+
     def set_fault(self, **legs: dict[str, Any]) -> None:
         self.control("PATCH", "faults", legs)
 
@@ -140,6 +146,16 @@ class Visitor:
     def mailed_code(self, email: str) -> str:
         codes: list[str] = [mail["code"] for mail in self.control("GET", "mail") if mail["to"] == email]
         return codes[-1]
+
+
+class EntraVisitor(Visitor):
+    """Visits a kind of Entra, whose tenant is the first segment of the path."""
+
+    def page_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.url}/{self.tenant.tenant_id}/{path}"
+
+    def back_channel_url(self, path: str, user_flow: str = SIGN_IN) -> str:
+        return f"{self.tenant.tls_url}/{self.tenant.tenant_id}/{path}"
 
 
 def found(pattern: str, page: requests.Response) -> str:

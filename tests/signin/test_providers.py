@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from signin.authorities import PERSONAL_TENANT
 from signin.oidc import (
     EDIT_PROFILE,
-    PERSONAL_TENANT,
     SIGN_IN,
     SIGN_UP,
     AccessBlocked,

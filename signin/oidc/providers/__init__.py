@@ -4,13 +4,12 @@ condition on the kind.
 
 from .b2c import AzureADB2C
 from .base import EDIT_PROFILE, RESET_PASSWORD, SIGN_IN, SIGN_UP, Provider
-from .entra_id import PERSONAL_TENANT, EntraID, EntraIDManyTenants
+from .entra_id import EntraID, EntraIDManyTenants
 from .external_id import ExternalID
 from .openid_connect import OpenIDConnect
 
 __all__ = [
     "EDIT_PROFILE",
-    "PERSONAL_TENANT",
     "RESET_PASSWORD",
     "SIGN_IN",
     "SIGN_UP",

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from signin.authorities import GUID
+
 from ..errors import (
     AccessBlocked,
     Cancelled,
@@ -16,7 +18,7 @@ from ..errors import (
     TokenRefused,
     WrongTenant,
 )
-from .base import GUID, SIGN_IN, ErrorClasses, Provider
+from .base import SIGN_IN, ErrorClasses, Provider
 
 AUTHORITY_TEMPLATE = "https://{tenant}.b2clogin.com/{tenant}.onmicrosoft.com/{user_flow}"
 

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from signin.authorities import GUID
+
 from ..errors import (
     Cancelled,
     InteractionRequired,
@@ -18,7 +20,6 @@ from ..errors import (
 # What a user can do at a provider.
 SIGN_IN, SIGN_UP, EDIT_PROFILE, RESET_PASSWORD = "sign_in", "sign_up", "edit_profile", "reset_password"
 
-GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 LONGEST_ID_TOKEN_HINT = 4000  # characters that still fit into a redirect's headers behind any proxy
 
 ErrorClasses = Mapping[str, type[OidcError]]

@@ -8,12 +8,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from signin.authorities import GUID, MANY_TENANTS, PERSONAL_TENANT
+
 from ..errors import SetupFault, TenantNotAllowed, WrongTenant
-from .base import GUID
 from .microsoft import Microsoft, tenant_id
 
-PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"  # of all personal Microsoft accounts
-MANY_TENANTS = frozenset({"organizations", "common", "consumers"})
 TEMPLATE = "{tenantid}"
 
 # Clouds whose endpoints are not on the host of the authority.

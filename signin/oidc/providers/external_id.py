@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from signin.authorities import GUID
+
 from ..errors import SetupFault, WrongTenant
-from .base import GUID, SIGN_IN, SIGN_UP
+from .base import SIGN_IN, SIGN_UP
 from .microsoft import Microsoft
 
 CIAM = ".ciamlogin.com"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from signin.authorities import GUID
+
 from ..errors import (
     AccessBlocked,
     Cancelled,
@@ -19,7 +21,7 @@ from ..errors import (
     SignInRequired,
     TokenRefused,
 )
-from .base import GUID, ErrorClasses, Provider
+from .base import ErrorClasses, Provider
 
 # Microsoft Learn, "Microsoft Entra authentication and authorization error codes". Microsoft changes the
 # numbers, so they only classify what `error` and `claims` leave open.

@@ -1,0 +1,135 @@
+"""Reads the members of TOML tables by the types of dataclasses, and collects all faults."""
+
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from .lines import Lines, Path
+
+LISTS = (list, tuple, frozenset)
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """What is wrong at a line of the file, and what to write instead. Line 0: the file as a whole."""
+
+    line: int
+    text: str
+
+
+class Reader:
+    """Checks members against dataclasses. `faults` is what it has found so far."""
+
+    def __init__(self, lines: Lines):
+        self.faults: list[Fault] = []
+        self._lines = lines
+
+    def fault(self, path: Path, text: str, value: object = None) -> None:
+        """Note a fault at a member. `value`: the item of its list that is wrong."""
+        self.faults.append(Fault(self._lines.find(path, value), text))
+
+    def read(
+        self, cls: type, table: Mapping[str, Any], path: Path = (), *, without: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The members of `table` that have a right value, as `cls` wants them.
+
+        Members that `cls` does not have, values of another type and missing members are faults. `without`:
+        members of `cls` that the file cannot set.
+        """
+        hints = get_type_hints(cls)
+        known = [field for field in fields(cls) if field.name not in without]
+        names = [field.name for field in known]
+        for name in table:
+            if name not in names:
+                self.fault((*path, name), f"There is no `{name}` here.{did_you_mean(name, names)}")
+        for field in known:
+            if field.default is MISSING and field.default_factory is MISSING and field.name not in table:
+                self.fault(path, f"`{field.name}` is missing. Add a line such as: {_example(field.name)}")
+        return {
+            name: _converted(table[name], hints[name])
+            for name in names
+            if name in table and self._has_type((*path, name), table[name], hints[name])
+        }
+
+    def tables(self, document: Mapping[str, Any], name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The path and the members of each [[name]]."""
+        found = document.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+            self.fault((name,), f"Write [[{name}]] with two brackets in front of each of them.")
+            return
+        for number, table in enumerate(found):
+            yield (name, number), table
+
+    def _has_type(self, path: Path, value: object, hint: Any) -> bool:
+        name = path[-1]
+        if get_origin(hint) in (Union, types.UnionType):  # X | None
+            [hint] = [option for option in get_args(hint) if option is not type(None)]
+        origin = get_origin(hint) or hint
+        if origin is object:
+            return True
+        if origin is Literal:
+            return self.is_one_of(path, value, get_args(hint))
+        if origin in LISTS:
+            if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+                return True
+            wanted = f'a list of texts, such as: {name} = ["...", "..."]'
+        elif origin is dict:
+            if isinstance(value, dict):
+                return True
+            wanted = f'a table, such as: {name} = {{ some_name = "some value" }}'
+        elif type(value) is origin:
+            return True
+        else:
+            wanted = {bool: "true or false", int: "a whole number"}.get(origin, 'text in quotes: "..."')
+        self.fault(path, f"`{name}` cannot be {_shown(value)}. Write {wanted}.")
+        return False
+
+    def is_one_of(self, path: Path, value: object, choices: Iterable[object], *, item: bool = False) -> bool:
+        """Whether the value, or the `item` of a list, is one of the choices. Notes a fault if it is not."""
+        choices = list(choices)
+        if value in choices:
+            return True
+        does = "cannot have" if item else "cannot be"
+        listed = ", ".join(map(_shown, choices))
+        text = (
+            f"`{path[-1]}` {does} {_shown(value)}.{did_you_mean(value, choices)} The choices are: {listed}."
+        )
+        self.fault(path, text, value if item else None)
+        return False
+
+
+def did_you_mean(name: object, names: Iterable[object]) -> str:
+    """A question about the nearest of the names, or about all of them if none is near."""
+    spellings = {_plain(known): str(known) for known in names}
+    near = get_close_matches(_plain(name), spellings, n=1)
+    return f" Did you mean `{spellings[near[0]]}`?" if near else ""
+
+
+def _plain(name: object) -> str:
+    """A name without case and separators, so that `displayName` is near `display_name`."""
+    return str(name).lower().replace("_", "").replace("-", "")
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        [hint] = [option for option in get_args(hint) if option is not type(None)]
+    origin = get_origin(hint)
+    return origin(value) if origin in LISTS else value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _example(name: str) -> str:
+    return {
+        "email": 'email = "ada@example.com"',
+        "password": 'password = "Try-it-0ut"',
+        "scopes": 'scopes = ["tasks.read", "tasks.write"]',
+        "kind": 'kind = "sign_up_or_sign_in"',
+        "type": 'type = "web"',
+    }.get(name, f'{name} = "..."')
