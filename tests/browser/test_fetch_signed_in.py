@@ -1,12 +1,13 @@
 """fetchSignedIn in a real browser, on pages that fetch while they load. They must not load without end."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, Response, jsonify
 from flask.typing import ResponseReturnValue
 from jinja2 import ChoiceLoader, DictLoader
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Request, expect
 
 from local_tenant import LocalTenant
 from signin.web import InteractionRequired, access_token, page, sign_in_required
@@ -79,7 +80,7 @@ def own_app(serve_app: ServeApp) -> RunningApp:
 
 @pytest.fixture
 def loads() -> list[str]:
-    """The pages of the app that the person's browser has loaded."""
+    """The reports that the person's browser has asked for."""
     return []
 
 
@@ -87,13 +88,14 @@ def loads() -> list[str]:
 def person(someone: SitDown, own_app: RunningApp, loads: list[str]) -> Iterator[Person]:
     """Somebody who has signed in."""
 
-    def note_load(page: Page) -> None:
-        loads.append(page.url)
+    def note_load(request: Request) -> None:
+        if request.is_navigation_request() and "/report/" in urlsplit(request.url).path:
+            loads.append(request.url)
 
     person = someone(at=own_app).be_signed_in()
-    person.page.on("load", note_load)
+    person.page.on("request", note_load)
     yield person
-    person.page.remove_listener("load", note_load)
+    person.page.remove_listener("request", note_load)
     forget_refusals(person)
 
 
