@@ -14,7 +14,7 @@ from signin.web import InteractionRequired, access_token, page, sign_in_required
 from tests.browser.conftest import SitDown
 from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.person import Person
-from tests.helpers.tenant import Tenant
+from tests.helpers.tenant import Fault, Tenant
 
 NOTES = "https://localtenant.onmicrosoft.com/notes-api/notes.read"
 PAGE = """{% extends "_base.html" %}{% block title %}Report{% endblock %}
@@ -24,6 +24,12 @@ SCRIPT = """import { fetchSignedIn } from "/static/app.js";
 const answers = await Promise.all(PATHS.map(path => fetchSignedIn(path)));
 document.getElementById("shown").textContent = answers.map(answer => answer.status).join(" ");
 """
+CONSENT_MISSING: Fault = {
+    "status": 400,
+    "body": {"error": "interaction_required", "error_description": "Consent is missing"},
+    "content_type": "application/json",
+    "times": 1,
+}
 PATHS = {
     "orders": ["/orders.json"],
     "profile": ["/profile.json"],
@@ -107,6 +113,7 @@ def forget_refusals(person: Person) -> None:
 def test_a_script_that_needs_another_scope_has_its_answer_after_one_trip(
     person: Person, loads: list[str]
 ) -> None:
+    person.tenant.misbehave(token=CONSENT_MISSING)
     person.go("/report/orders")
 
     expect(person.page.locator("#shown")).to_have_text("200")
