@@ -1,7 +1,6 @@
 """fetchSignedIn in a real browser, on pages that fetch while they load. They must not load without end."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, Response, jsonify
@@ -24,7 +23,8 @@ SCRIPT = """import { fetchSignedIn } from "/static/app.js";
 const answers = await Promise.all(PATHS.map(path => fetchSignedIn(path)));
 document.getElementById("shown").textContent = answers.map(answer => answer.status).join(" ");
 """
-CONSENT_MISSING: Fault = {
+# What the token endpoint says once, when it wants the user at the sign-in page.
+SIGN_IN_NEEDED: Fault = {
     "status": 400,
     "body": {"error": "interaction_required", "error_description": "Consent is missing"},
     "content_type": "application/json",
@@ -86,7 +86,7 @@ def own_app(serve_app: ServeApp) -> RunningApp:
 
 @pytest.fixture
 def loads() -> list[str]:
-    """The reports that the person's browser has asked for."""
+    """The pages of the app that the person's browser has asked for."""
     return []
 
 
@@ -95,7 +95,7 @@ def person(someone: SitDown, own_app: RunningApp, loads: list[str]) -> Iterator[
     """Somebody who has signed in."""
 
     def note_load(request: Request) -> None:
-        if request.is_navigation_request() and "/report/" in urlsplit(request.url).path:
+        if request.is_navigation_request() and request.url.startswith(f"{own_app.url}/report/"):
             loads.append(request.url)
 
     person = someone(at=own_app).be_signed_in()
@@ -113,7 +113,7 @@ def forget_refusals(person: Person) -> None:
 def test_a_script_that_needs_another_scope_has_its_answer_after_one_trip(
     person: Person, loads: list[str]
 ) -> None:
-    person.tenant.misbehave(token=CONSENT_MISSING)
+    person.tenant.misbehave(token=SIGN_IN_NEEDED)
     person.go("/report/orders")
 
     expect(person.page.locator("#shown")).to_have_text("200")
@@ -140,6 +140,7 @@ def test_a_script_that_nothing_helps_gets_a_403_after_one_trip(person: Person, l
 def test_among_scripts_that_nothing_helps_the_other_one_is_helped_and_all_come_to_rest(
     person: Person, loads: list[str]
 ) -> None:
+    person.tenant.misbehave(token=SIGN_IN_NEEDED)
     person.go("/report/mixed")
 
     # The page that says so has all its answers, and loads no other.
