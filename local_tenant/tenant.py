@@ -200,6 +200,11 @@ class LocalTenant:
         return f"{uri}/tasks.read {uri}/tasks.write"
 
     @property
+    def tasks_api_id(self) -> str:
+        """Client ID of the web API of tasks: the `aud` of its access tokens."""
+        return self._tenant.authority.tasks_api.client_id
+
+    @property
     def graph_url(self) -> str:
         """Origin of Microsoft Graph, which only the kinds of Entra have."""
         return self._tenant.authority.origins.api

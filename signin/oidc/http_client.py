@@ -33,6 +33,10 @@ LARGEST_BODY = 1 << 20  # bytes
 MOST_CALLS = 24  # at a time to all servers together; gunicorn.conf.py has 32 threads
 MOST_LOOKUPS = 4  # at a time for one host name
 
+RETRIES = urllib3.Retry(
+    total=1, connect=1, read=1, other=0, allowed_methods={"GET"}, respect_retry_after_header=False
+)
+
 _deadline: ContextVar[float] = ContextVar("deadline")  # of the call under way in this thread, monotonic
 
 
@@ -156,21 +160,13 @@ class HttpClient:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> Response:
-        retries = urllib3.Retry(
-            total=1,
-            connect=1,
-            read=1,
-            other=0,
-            allowed_methods={"GET"},
-            respect_retry_after_header=False,
-        )
         response = connections.urlopen(
             method,
             url,
             body=body,
             headers={"Accept-Encoding": "identity", "User-Agent": "python-urllib3", **headers},
             redirect=False,
-            retries=retries,
+            retries=RETRIES,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=self._deadline),
             preload_content=False,
             decode_content=False,

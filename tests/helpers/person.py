@@ -35,17 +35,22 @@ ARGUMENTS = [
 PASSWORD = "Correct-horse-7"
 
 
-@contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """The machine's own Chromium. Skips the test when there is none.
+def chromium_path() -> str:
+    """The path of the machine's own Chromium. Skips the test when there is none.
 
     Its headless shell, where it is installed, takes a third less CPU.
     """
     path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if not path:
         pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")
+    return path
+
+
+@contextmanager
+def open_chromium() -> Iterator[Browser]:
+    """The machine's own Chromium. Skips the test when there is none."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         yield browser
         browser.close()
 
