@@ -183,8 +183,10 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
     try:
         with engine().api_shares.one_of(this_session().sid):
             response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
-    except (HttpOverloaded, ShareTaken) as error:
-        raise TooBusy("too many calls to the web API are under way") from error
+    except HttpOverloaded as error:
+        raise TooBusy("too many calls to web APIs are under way") from error
+    except ShareTaken as error:
+        raise TooBusy("too many calls of this session to web APIs are under way") from error
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)
