@@ -102,7 +102,7 @@ def _http_error_page(error: HTTPException) -> Response:
 def _crash_page(error: InternalServerError) -> Response:
     if isinstance(error.original_exception, StoreError):  # while changes of a view were being saved
         return _failure_page(error.original_exception)
-    if not error.original_exception:  # raised as such, so it has not been logged
+    if "crash_reference" not in g:  # a view has raised InternalServerError itself
         log_crash()
     reference = g.crash_reference
     words = Words(500, "Something broke on this site", sign_in_again=False)
