@@ -28,8 +28,9 @@ from .home import HomeUnusable, home
 from .kept import Kept
 from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
+from .model.redirect_uris import redirect_uri_fault
 from .server import PortTaken
-from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant
+from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant, RedirectUriUnusable
 from .tls import java_options, write_java_truststore
 
 DEFAULT_APP_PORT = 5000
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         origin = app_origin(redirect_uri)
         tenant = LocalTenant(
             options.port,
-            [redirect_uri, f"{origin}/"] if origin else [redirect_uri],  # and where sign-out leads back to
+            registered(redirect_uri),
             announce=say,
             kind=options.kind,
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
-    except (ConfigurationError, DatabaseUnusable, HomeUnusable) as error:
+    except (ConfigurationError, DatabaseUnusable, HomeUnusable, RedirectUriUnusable) as error:
         say(str(error))
         return 2
 
@@ -193,6 +194,14 @@ def app_origin(redirect_uri: str) -> str | None:
     except ValueError:
         return None
     return f"{uri.scheme}://{uri.netloc}" if is_web_address else None
+
+
+def registered(redirect_uri: str) -> list[str]:
+    """What is registered for the app: its redirect URI, and where sign-out leads back to."""
+    if fault := redirect_uri_fault(redirect_uri, "web", may_have_query=True):
+        say(f"{redirect_uri} is not registered, because it cannot be a redirect URI. {fault}")
+        return []
+    return [redirect_uri, f"{app_origin(redirect_uri)}/"]
 
 
 def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, *, open_app: bool) -> int:

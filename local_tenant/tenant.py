@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 
-from .authorities import DEFAULT_KIND
+from .authorities import DEFAULT_KIND, KINDS
 from .configuration import default_configuration, lasting_tenant_id, load
 from .kept import Kept
 from .model.origins import CONTAINER_HOST, LOOPBACK
@@ -58,13 +58,18 @@ OTHER_AUTHORITIES = (
 )
 
 
+class RedirectUriUnusable(ValueError):
+    """A redirect URI cannot be registered. The message says why."""
+
+
 class LocalTenant:
     """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
     app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
     tests need. The command line leaves it off. `config` is a file that sets up the tenant.
-    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and HomeUnusable.
+    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError, HomeUnusable, and
+    RedirectUriUnusable for `redirect_uris` that cannot be registered.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
@@ -97,12 +102,14 @@ class LocalTenant:
     ):
         if listen != LOOPBACK and not https:
             raise ValueError("A tenant that other machines can reach needs https.")
+        redirect_uris = list(redirect_uris)
         if config:
             configuration = load(config, redirect_uris, kind)
         else:
             kind = kind or DEFAULT_KIND
             tenant_id = lasting_tenant_id(kind) if home else ""
             configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
+        _check_redirect_uris(configuration.kind, redirect_uris)
         kept = Kept(home, configuration.tenant_id)
         self.kind, self.https, self.listen = configuration.kind, https, listen
         self._port, self._home, self.database = port, home, database
@@ -232,6 +239,12 @@ class LocalTenant:
             **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
             **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
         }
+
+
+def _check_redirect_uris(kind: str, redirect_uris: Iterable[str]) -> None:
+    for uri in redirect_uris:
+        if fault := KINDS[kind].redirect_uri_fault(uri, "web"):
+            raise RedirectUriUnusable(f"{uri!r} cannot be a redirect URI. {fault}")
 
 
 def _addresses(listen: str) -> list[str]:
