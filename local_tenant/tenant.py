@@ -19,9 +19,8 @@ from .web.api import create_api
 from .web.app import create_app
 
 DEFAULT_PORT = 8400
-# Variables that name a CA file. The first read no other file, the others add it to the CAs that they have.
+# Variables that name a CA file, for programs that then read no other.
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-CERTIFICATE_VARIABLES = ("NODE_EXTRA_CA_CERTS",)
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 # Settings that the operator may choose for the app. An empty value counts as not set, and unlike a missing
 # one it wins over a `.env` file, which is about another tenant.
@@ -159,6 +158,7 @@ class LocalTenant:
             folder, authority = self._home, lasting_authority(self._home, self._announce)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
+            folder.chmod(0o755)  # only CA files are in it, and programs of other users read them
             authority = temporary_authority()
         self._ca_files = write_ca_files(folder, authority)
         self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
@@ -237,7 +237,7 @@ class LocalTenant:
             "SECRET_KEY": self._secret_key,
             **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
             **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
-            **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
+            "NODE_EXTRA_CA_CERTS": str(self._ca_files.for_node),
         }
 
 

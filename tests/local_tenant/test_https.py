@@ -148,6 +148,28 @@ def test_other_users_can_read_the_bundle_but_not_the_key(
     ]
 
 
+@POSIX
+def test_other_users_can_read_the_ca_files_of_a_temporary_tenant() -> None:
+    with LocalTenant() as tenant:
+        paths = [Path(path) for path in (tenant.ca_bundle, tenant.ca_certificate)]
+        modes = [oct(stat.S_IMODE(path.stat().st_mode)) for path in (paths[0].parent, *paths)]
+    assert modes == ["0o755", "0o644", "0o644"]
+
+
+def test_what_node_trusts_already_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = tls.lasting_authority(tmp_path, announce=print), tls.temporary_authority()
+    own_file = tmp_path / "own.pem"
+    own_file.write_bytes(theirs.certificate)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(own_file))
+    file = tls.write_ca_files(tmp_path, ours).for_node
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(file))
+    again = tls.write_ca_files(tmp_path, ours).for_node
+    assert again == file
+    assert sorted(tls.CERTIFICATE_IN_PEM.findall(again.read_bytes())) == sorted(
+        authority.certificate.strip() for authority in (theirs, ours)
+    )
+
+
 # --- other machines
 
 
