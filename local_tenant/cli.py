@@ -29,7 +29,7 @@ from .kept import Kept
 from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
 from .model.redirect_uris import redirect_uri_fault
-from .server import PortTaken
+from .server import AddressMissing, PortTaken
 from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant, RedirectUriUnusable
 from .tls import java_options, write_java_truststore
 
@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
+    except AddressMissing as missing:
+        text = "--listen needs one of its own, or 0.0.0.0."
+        say(f"This machine has no address {missing.address}. {text}")
+        return 2
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
@@ -259,7 +263,7 @@ def java_variables(tenant: LocalTenant) -> dict[str, str]:
 
 def who_can_use(tenant: LocalTenant) -> str:
     where = tenant.database or "memory"
-    if tenant.listen == LOOPBACK:
+    if ip_address(tenant.listen).is_loopback:
         return f"""It listens on this machine
   alone and keeps accounts in {where}. Anyone on this machine can use it."""
     return f"""It keeps accounts in {where}.

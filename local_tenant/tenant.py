@@ -11,7 +11,7 @@ from pathlib import Path
 from .authorities import DEFAULT_KIND, KINDS
 from .configuration import default_configuration, lasting_tenant_id, load
 from .kept import Kept
-from .model.origins import CONTAINER_HOST, LOOPBACK
+from .model.origins import CONTAINER_HOST, IPV6_LOOPBACK, LOOPBACK
 from .server import WebServer
 from .state import TenantState
 from .tls import CertificateAuthority, lasting_authority, temporary_authority, write_ca_files
@@ -62,7 +62,8 @@ class RedirectUriUnusable(ValueError):
 
 
 class LocalTenant:
-    """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
+    """A running tenant, as a context manager. Entering raises PortTaken, AddressMissing and
+    DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
     app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
@@ -134,7 +135,7 @@ class LocalTenant:
         tls = self._certificate_authority(stack).server_context(authority.host_names)
         if self.https:
             origins.https = True
-            origins.hosts += (CONTAINER_HOST, *authority.host_names)
+            origins.hosts += (IPV6_LOOPBACK, CONTAINER_HOST, *authority.host_names)
         app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
         api = create_api(self._tenant)
         apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]

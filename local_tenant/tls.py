@@ -22,7 +22,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .home import READABLE, create_file, private_folder, write_file
-from .model.origins import CONTAINER_HOST, LOOPBACK
+from .model.origins import CONTAINER_HOST, IPV6_LOOPBACK, LOOPBACK
 
 CA_NAME = "Local tenant CA, for development only"
 CA_LIFETIME = timedelta(days=3650)
@@ -33,7 +33,7 @@ PERMITTED_DOMAINS = ("localhost", CONTAINER_HOST, "b2clogin.com", "ciamlogin.com
 PERMITTED_NETWORKS = ("127.0.0.0/8", "::1/128")
 CERTIFICATE_IN_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 JAVA_PASSWORD = "changeit"  # that of Java's own store, which holds no secrets either
-LOCAL_NAMES = (LOOPBACK, "::1", "localhost", CONTAINER_HOST)
+LOCAL_NAMES = (LOOPBACK, IPV6_LOOPBACK, "localhost", CONTAINER_HOST)
 
 
 @dataclass(frozen=True)

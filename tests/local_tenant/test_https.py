@@ -53,6 +53,7 @@ def _names_lead_here(secure_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch
         "https://127.0.0.1:{port}",
         "https://localhost:{port}",
         "https://host.docker.internal:{port}",
+        "https://LOCALHOST:{port}",
         f"https://{SERVICE_NAME}",
     ],
 )
@@ -61,7 +62,7 @@ def test_metadata_names_the_origin_that_it_was_fetched_from(visitor: Visitor, or
     metadata = visitor.get(f"{origin}/{METADATA}").json()
     members = [name for name in metadata if name == "issuer" or name.endswith(("_endpoint", "_uri"))]
     assert len(members) == 5
-    assert all(metadata[name].startswith(f"{origin}/") for name in members)
+    assert all(metadata[name].startswith(f"{origin.lower()}/") for name in members)
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "other.b2clogin.com"])
