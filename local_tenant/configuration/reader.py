@@ -72,8 +72,10 @@ class Reader:
         if origin is Literal:
             return self.is_one_of(path, value, get_args(hint))
         if origin in LISTS:
-            if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
-                return True
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                if "" in value:
+                    self.fault(path, f"`{name}` has an empty text.", '""')
+                return "" not in value
             wanted = f'a list of texts, such as: {name} = ["...", "..."]'
         elif origin is dict:
             if isinstance(value, dict):
