@@ -10,16 +10,18 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable
 
 import gevent  # type: ignore[import-untyped, unused-ignore]
 from gevent.pool import Pool  # type: ignore[import-untyped, unused-ignore]
 from locust import FastHttpUser, User, constant_pacing, task
 from locust.env import Environment  # replaces Python's sockets, so it stands before the modules that use them
+from requests import Response
 
 from .figures import duration, say, table
 from .processes import exit_on_signals
 from .rig import Rig
-from .visitor import TIMEOUT, Visitor, cookie_header, shows_signed_in
+from .visitor import TIMEOUT, Visitor, cookie_header, redirects, shows_api_answer, shows_signed_in
 
 READERS, CALLERS, RETURNING = 100, 50, 50
 NEVER = 3600  # seconds; the app must give up long before
@@ -42,6 +44,15 @@ class Person(FastHttpUser):
         self.headers = {"Cookie": cookies, "Connection": "close"}
         gevent.sleep(random.random())  # noqa: S311 - Locust starts 100 at once, who would stay in step
 
+    def ask(self, path: str, name: str, right: Callable[[Response], bool]) -> None:
+        with self.client.get(
+            path, name=name, catch_response=True, allow_redirects=False, headers=self.headers
+        ) as page:
+            if right(page):
+                page.success()
+            else:
+                page.failure(f"status {page.status_code}")
+
 
 class Reader(Person):
     fixed_count = READERS
@@ -49,13 +60,7 @@ class Reader(Person):
     @task
     def read(self) -> None:
         for path in ("/", "/token_details"):
-            with self.client.get(
-                path, name=PAGE, catch_response=True, allow_redirects=False, headers=self.headers
-            ) as page:
-                if shows_signed_in(page):
-                    page.success()
-                else:
-                    page.failure(f"status {page.status_code}")
+            self.ask(path, PAGE, shows_signed_in)
 
 
 class Caller(Person):
@@ -63,7 +68,7 @@ class Caller(Person):
 
     @task
     def call(self) -> None:
-        self.client.get("/call_downstream_api", name="API call", allow_redirects=False, headers=self.headers)
+        self.ask("/call_downstream_api", "API call", shows_api_answer)
 
 
 class Returning(Person):
@@ -71,7 +76,7 @@ class Returning(Person):
 
     @task
     def come_back(self) -> None:
-        self.client.get(self.callback, name="callback", allow_redirects=False, headers=self.headers)
+        self.ask(self.callback, "callback", redirects)
 
 
 def prepare(url: str) -> None:

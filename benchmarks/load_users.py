@@ -13,7 +13,7 @@ from requests import Response
 
 from . import visitor
 from .killer import Killer, last_port, noting_pool_manager
-from .visitor import next_address, shows_api_answer, shows_signed_in
+from .visitor import next_address, redirects, shows_api_answer, shows_signed_in
 
 USERS = 200
 EXPIRED_SHARE = 1 / 3  # of the rounds begin with an access token that has expired
@@ -132,10 +132,6 @@ class Person(HttpUser):
 
 def any_answer(page: Response) -> bool:
     return True
-
-
-def redirects(page: Response) -> bool:
-    return page.status_code in (302, 303)
 
 
 def unexpected(page: Response) -> str:

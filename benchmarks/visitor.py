@@ -58,7 +58,7 @@ class Visitor:
         """Sign a new user in. ``first_lifetime`` is the lifetime of the first access token in seconds."""
         callback = self.answer_of_tenant(self.start_sign_in(), first_lifetime)
         page = self.client.get(callback, allow_redirects=False, timeout=TIMEOUT)
-        if page.status_code not in (302, 303):
+        if not redirects(page):
             raise UnexpectedAnswer("sign-in refused", page)
 
     def call_api(self) -> None:
@@ -107,6 +107,10 @@ def sign_out_form(home: requests.Response) -> tuple[str, dict[str, str]] | None:
 def same_origin(app_url: str) -> dict[str, str]:
     """Return the headers of a form that was sent from one of the app's pages."""
     return {"Origin": app_url, "Sec-Fetch-Site": "same-origin"}
+
+
+def redirects(page: requests.Response) -> bool:
+    return page.status_code in (302, 303)
 
 
 def shows_signed_in(page: requests.Response) -> bool:

@@ -88,7 +88,11 @@ def init(arguments: Sequence[str], kind: str) -> int:
     kind = parser.parse_args(arguments).kind or kind or DEFAULT_KIND
     tenant_id = lasting_tenant_id(kind)
     configuration = default_configuration(kind, [DEFAULT_REDIRECT_URI], tenant_id=tenant_id)
-    print(example(configuration, Kept(home(), tenant_id)), end="")
+    try:
+        print(example(configuration, Kept(home(), tenant_id)), end="")
+    except HomeUnusable as error:
+        say(str(error))
+        return 2
     return 0
 
 
@@ -245,10 +249,11 @@ def java_variables(tenant: LocalTenant) -> dict[str, str]:
 
 
 def who_can_use(tenant: LocalTenant) -> str:
+    where = tenant.database or "memory"
     if tenant.listen == LOOPBACK:
-        return """It listens on this machine
-  alone and keeps everything in memory. Anyone on this machine can use it."""
-    return f"""It keeps everything in memory.
+        return f"""It listens on this machine
+  alone and keeps accounts in {where}. Anyone on this machine can use it."""
+    return f"""It keeps accounts in {where}.
 
   WARNING: it LISTENS ON {tenant.listen}. Everyone who can reach this machine can sign in to it,
   read the mailbox and get tokens. Do this in a network that you trust, and only while you need it."""

@@ -5,7 +5,7 @@ import ssl
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 SECONDS = 10
 
@@ -27,9 +27,10 @@ class Control:
     def __init__(self, url: str, ca_bundle: str | None = None):
         self._url = f"{url}/control"
         # The tenant is on this machine, so a proxy of the environment is not asked.
-        self._opener = build_opener(ProxyHandler({}))
+        handlers: list[BaseHandler] = [ProxyHandler({})]
         if url.startswith("https:"):
-            self._opener.add_handler(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
+            handlers.append(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
+        self._opener = build_opener(*handlers)
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Send a request with a JSON body. Returns the JSON of the answer."""

@@ -64,7 +64,7 @@ class LocalTenant:
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
     app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
     tests need. The command line leaves it off. `config` is a file that sets up the tenant.
-    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and OSError.
+    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and HomeUnusable.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
@@ -105,7 +105,7 @@ class LocalTenant:
             configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
         kept = Kept(home, configuration.tenant_id)
         self.kind, self.https, self.listen = configuration.kind, https, listen
-        self._port, self._home, self._database = port, home, database
+        self._port, self._home, self.database = port, home, database
         self._announce, self._with_control = announce, control
         self._tenant = TenantState(configuration, kept, announce)
         self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
@@ -124,7 +124,7 @@ class LocalTenant:
     def _start(self, stack: ExitStack) -> None:
         authority, origins = self._tenant.authority, self._tenant.authority.origins
         stack.callback(self._tenant.close)
-        self._tenant.open_accounts(self._database)
+        self._tenant.open_accounts(self.database)
         tls = self._certificate_authority(stack).server_context(authority.host_names)
         if self.https:
             origins.https = True
@@ -198,6 +198,11 @@ class LocalTenant:
         """The scopes for reading and writing tasks."""
         uri = self._tenant.authority.tasks_api.uri
         return f"{uri}/tasks.read {uri}/tasks.write"
+
+    @property
+    def tasks_api_id(self) -> str:
+        """Client ID of the web API of tasks: the `aud` of its access tokens."""
+        return self._tenant.authority.tasks_api.client_id
 
     @property
     def graph_url(self) -> str:

@@ -19,18 +19,35 @@ class SharedServersTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Runs tests that share a server or a browser in one worker, so that it is started once.
 
     pytest-xdist 3.8 has marks for this, xdist_group. With pytest 9.2 they have no effect.
-    It begins with the largest group, so that none is left over for the end.
+    As a rule the tests of a file share servers. The largest group comes first. Slow tests that share
+    nothing come last, one by one, so that all workers end at about the same time.
     """
 
     GROUPS = (
         "tests/browser/",
+        "tests/clients/",
         "tests/deployment/test_gunicorn",
         "tests/deployment/test_nginx",
+        "tests/kinds/",
         "tests/oidc_provider/",
+        "tests/registration/",
+    )
+    ALONE = (
+        "tests/app/test_readme_samples.py",
+        "tests/app/test_store_outages.py",
+        "tests/app/test_store_that_hangs.py",
+        "tests/deployment/test_own_servers.py",
+        "tests/local_tenant/test_cli.py",
+        "tests/signin/test_failover.py",
+        "tests/signin/test_redis_store.py",
+        "tests/signin/test_sqlite_store.py",
     )
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for group in self.GROUPS if nodeid.startswith(group)), nodeid)
+        if nodeid.startswith(self.ALONE):
+            return nodeid
+        file = nodeid.partition("::")[0]
+        return next((group for group in self.GROUPS if nodeid.startswith(group)), file)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -5,7 +5,6 @@ endpoints and the faults.
 """
 
 from dataclasses import asdict, fields
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
@@ -16,9 +15,10 @@ from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
 from ..model.steering import LEGS
 from ..state import TenantState
 from .exchange import current_exchange
+from .this_machine import is_from_this_machine
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
-switched_off = Blueprint("control", __name__, url_prefix="/control")
+switched_off = Blueprint("control_off", __name__, url_prefix="/control")
 TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
@@ -47,10 +47,7 @@ def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
 
 @blueprint.before_request
 def refuse_other_machines() -> None:
-    peer = ip_address(request.remote_addr or "")
-    if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
-        peer = peer.ipv4_mapped
-    if not peer.is_loopback:
+    if not is_from_this_machine():
         abort(403, "The control API is for programs on the tenant's own machine.")
 
 

@@ -20,6 +20,7 @@ from .endpoints import error_page
 from .exchange import current_exchange
 from .same_origin import is_from_own_page
 from .snippets import Snippet, snippets
+from .this_machine import is_from_this_machine
 
 SHOWN_REQUESTS = 20
 SHOWN_ACCOUNTS = 30
@@ -103,6 +104,15 @@ class Desk:
     def refused(self) -> int:
         """How many of the requests on the page were refused."""
         return sum(line.entry["error_description"] is not None for line in self.requests)
+
+
+@blueprint.before_request
+def refuse_other_machines() -> ResponseReturnValue | None:
+    """The page shows secrets and passwords."""
+    if is_from_this_machine():
+        return None
+    text = "This page is for browsers on the tenant's own machine."
+    return error_page(current_exchange().tenant, text, 403)
 
 
 @blueprint.get("/")

@@ -28,7 +28,8 @@ def userinfo() -> ResponseReturnValue:
     if not account or not tenant.authority.is_of_user_flow(claims, exchange.user_flow):
         return _refuse("The token is not a user's access token from this user flow.")
     session = Session(account, auth_time=0, used_at=0)
-    return jsonify(sub=account.sub, **tenant.authority.account_claims(account, session, new_user=False))
+    about_person = tenant.authority.account_claims(account, session, new_user=False)
+    return jsonify(sub=account.sub, **exchange.user_flow.returned(about_person))
 
 
 def _refuse(description: str) -> ResponseReturnValue:

@@ -29,6 +29,10 @@ CONNECT_TIMEOUT = 3.05  # seconds for one address; above 3, TCP's first retransm
 MOST_IDLE = 60.0  # seconds; firewalls and load balancers drop connections that idle, often silently
 LARGEST_BODY = 1 << 20  # bytes
 
+RETRIES = urllib3.Retry(
+    total=1, connect=1, read=1, other=0, allowed_methods={"GET"}, respect_retry_after_header=False
+)
+
 _deadline: ContextVar[float] = ContextVar("deadline")  # of the call under way in this thread, monotonic
 
 
@@ -136,21 +140,13 @@ class HttpClient:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> Response:
-        retries = urllib3.Retry(
-            total=1,
-            connect=1,
-            read=1,
-            other=0,
-            allowed_methods={"GET"},
-            respect_retry_after_header=False,
-        )
         response = connections.urlopen(
             method,
             url,
             body=body,
             headers={"Accept-Encoding": "identity", "User-Agent": "python-urllib3", **headers},
             redirect=False,
-            retries=retries,
+            retries=RETRIES,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=self._deadline),
             preload_content=False,
             decode_content=False,

@@ -22,12 +22,20 @@ def other(shared_app: RunningApp, tenant: Tenant) -> Iterator[Browser]:
         yield other
 
 
+@pytest.fixture(scope="session")
+def warm_apps() -> set[str]:
+    """The addresses of the apps that know their tenant's metadata and keys."""
+    return set()
+
+
 @pytest.fixture
-def warm(browser: Browser, tenant: Tenant) -> None:
+def warm(browser: Browser, tenant: Tenant, warm_apps: set[str]) -> None:
     """Let the app get to know the tenant's metadata and keys."""
-    with Browser(browser.app_url, tenant) as first:
-        first.sign_in()
-    tenant.forget_requests()
+    if browser.app_url not in warm_apps:
+        with Browser(browser.app_url, tenant) as first:
+            first.sign_in()
+        tenant.forget_requests()
+        warm_apps.add(browser.app_url)
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +124,7 @@ def user(instances: Instances, tenant: Tenant) -> Iterator[User]:
         yield user
 
 
-@pytest.fixture(params=["at the same instance", "at another instance"])
-def elsewhere(request: pytest.FixtureRequest, instances: Instances) -> RunningApp:
-    """An instance that takes a request while the first is busy with another one."""
-    return instances.first if request.param == "at the same instance" else instances.second
+@pytest.fixture
+def elsewhere(instances: Instances) -> RunningApp:
+    """Another instance, which takes a request while the first is busy with another one."""
+    return instances.second

@@ -102,9 +102,7 @@ def test_a_foreign_issuer_is_noticed(check: Check, tenant: Tenant) -> None:
     assert "issuer" in wrong(check("--json"))["user flow B2C_1_signupsignin1"]
 
 
-@pytest.mark.parametrize(
-    "offset, word", [(600, "behind"), (-600, "ahead of"), (200, "behind"), (-200, "ahead of")]
-)
+@pytest.mark.parametrize("offset, word", [(200, "behind"), (-200, "ahead of")])
 def test_a_wrong_clock_is_noticed(check: Check, tenant: Tenant, offset: int, word: str) -> None:
     tenant.misbehave(discovery={"headers": {"Date": formatdate(time.time() + offset, usegmt=True)}})
 
@@ -199,10 +197,6 @@ def test_a_tenant_that_is_down_is_noticed_without_a_traceback(check: Check, dead
     dead = f"https://127.0.0.1:{dead_port}/{{tenant}}.onmicrosoft.com/{{user_flow}}"
 
     assert "no answer" in wrong(check("--json", AUTHORITY_TEMPLATE=dead))["user flow B2C_1_signupsignin1"]
-
-
-def test_a_good_set_up_ends_with_0_for_scripts(tenant: Tenant, tmp_path: Path) -> None:
-    assert run_check(tenant, tmp_path).returncode == 0
 
 
 def test_wrong_settings_are_a_finding_too(tenant: Tenant, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.helpers.app import RunningApp, import_app
 from tests.helpers.browser import Visitor, parameters
+from tests.helpers.keys import rsa_key
 from tests.signin import stand_in
 from tests.signin.stand_in import StandIn
 
@@ -112,7 +113,7 @@ def token_request(provider: stand_in.Provider) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
+    return rsa_key("k1")
 
 
 def certificate_for(key: rsa.RSAPrivateKey, days: int) -> x509.Certificate:

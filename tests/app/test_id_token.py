@@ -14,10 +14,10 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import Browser
+from tests.helpers.keys import rsa_key
 from tests.helpers.outcomes import REFUSED, SIGNED_IN, assert_outcome, state_of
 from tests.helpers.tenant import Fault, Tenant
 
@@ -90,7 +90,7 @@ def signed_by_a_stranger(moment: Moment, **header: object) -> Fault:
         "nbf": now,
         "exp": now + HOUR,
     }
-    return {"raw": jwt.encode(payload, STRANGER, "RS256", headers=header)}
+    return {"raw": jwt.encode(payload, rsa_key("stranger"), "RS256", headers=header)}
 
 
 def foreign_key_in_header(moment: Moment) -> Fault:
@@ -108,12 +108,9 @@ def foreign_key_set_in_header(moment: Moment) -> Fault:
     return signed_by_a_stranger(moment, kid=published_kid(moment.tenant), jku=address)
 
 
-STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
 def stranger_as_jwk() -> dict[str, Any]:
     """The stranger's public key as a JWK."""
-    return dict(jwt.algorithms.RSAAlgorithm.to_jwk(STRANGER.public_key(), as_dict=True))
+    return dict(jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key("stranger").public_key(), as_dict=True))
 
 
 def published_kid(tenant: Tenant) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from local_tenant import LocalTenant
+from signin.web.responses import local_path
 from tests.helpers.app import RunningApp
 from tests.helpers.browser import Browser, parameters, with_query
 from tests.helpers.tenant import Tenant
@@ -93,7 +94,38 @@ def module_browser(shared_app: RunningApp, running_tenant: LocalTenant) -> Itera
     tenant.behave()
 
 
+def assert_leads_to_a_page_of_ours(app_url: str, location: str) -> None:
+    assert as_a_browser_resolves(app_url, location) == urlsplit(app_url).netloc
+    assert location.startswith("/")
+    assert urlsplit(location).path not in ("/login", "/logout", "/getAToken")
+    assert "\r" not in location
+    assert "\n" not in location
+
+
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector[:40]))
+def test_no_address_is_a_path_that_leads_out_of_the_site(shared_app: RunningApp, vector: str) -> None:
+    with shared_app.flask.app_context():
+        assert_leads_to_a_page_of_ours(shared_app.url, local_path(vector))
+
+
+WHOLE_WAY = [
+    f"//{EVIL}",
+    f"/\\{EVIL}",
+    f"/\t/{EVIL}",
+    f"/%09/{EVIL}",
+    f"https://{EVIL}",
+    "javascript:alert(1)",
+    f"\0//{EVIL}",
+    f"/\u3000/{EVIL}",
+    f"@{EVIL}",
+    f"/%0d%0aLocation:%20https://{EVIL}",
+    "/\r\nSet-Cookie: signin_session=evil",
+    "/" + "x" * 3000,
+    "/logout",
+]
+
+
+@pytest.mark.parametrize("vector", WHOLE_WAY, ids=lambda vector: repr(vector[:40]))
 def test_no_next_leads_out_of_the_site(module_browser: Browser, vector: str) -> None:
     browser = module_browser
     url = with_query(f"{browser.app_url}/login", next=vector)
@@ -103,12 +135,8 @@ def test_no_next_leads_out_of_the_site(module_browser: Browser, vector: str) -> 
     browser.follow()  # single sign-on brings the response at once
     browser.follow()
 
-    location = browser.location
     assert browser.page.status_code == 303
-    assert as_a_browser_resolves(browser.app_url, location) == urlsplit(browser.app_url).netloc
-    assert location.startswith("/")
-    assert urlsplit(location).path not in ("/login", "/logout", "/getAToken")
-    assert "\r" not in location
+    assert_leads_to_a_page_of_ours(browser.app_url, browser.location)
     assert "evil" not in browser.page.headers.get("Set-Cookie", "")
 
 

@@ -13,6 +13,7 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 import app_config
+from local_tenant import LocalTenant
 from signin.web import SignInApp, call_api, sign_in_required
 from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.browser import Browser, assert_page, parameters
@@ -126,6 +127,15 @@ def visitor(own_app: RunningApp, tenant: Tenant) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def member(own_app: RunningApp, running_tenant: LocalTenant) -> Iterator[Browser]:
+    """Somebody who stays signed in from one test to the next."""
+    tenant = Tenant(running_tenant)
+    with Browser(own_app.url, tenant) as browser:
+        yield browser.sign_in()
+    tenant.behave()
+
+
 def claims(token: str) -> dict[str, Any]:
     found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return found
@@ -186,14 +196,12 @@ def test_a_call_sends_its_method_and_body(visitor: Browser, received: list[dict[
     ],
 )
 def test_no_token_goes_to_an_address_that_the_developer_has_not_allowed(
-    visitor: Browser, notes_api: str, tenant: Tenant, received: list[dict[str, Any]], url: str
+    member: Browser, notes_api: str, tenant: Tenant, received: list[dict[str, Any]], url: str
 ) -> None:
-    visitor.sign_in()
-    tenant.forget_requests()
-    visitor.http.params = {"url": url.format(notes=notes_api)}
-    visitor.get("/anywhere")
+    member.http.params = {"url": url.format(notes=notes_api)}
+    member.get("/anywhere")
 
-    assert visitor.page.status_code == 400
+    assert member.page.status_code == 400
     assert received == []
     assert tenant.seen("token", "api") == []
 
@@ -342,6 +350,7 @@ def test_a_form_that_needed_consent_is_reported_on_its_page(
 def test_a_link_of_another_site_asks_for_consent_only_after_a_click(visitor: Browser, tenant: Tenant) -> None:
     visitor.sign_in().get("/")
     tenant.forget_requests()
+    tenant.misbehave(token=CONSENT)
     answer = visitor.get("/notes", follow=False, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
 
     assert_page(answer, 401)
@@ -389,10 +398,8 @@ def test_the_page_for_adding_a_task_gets_a_token_with_the_scope_for_it(
     tenant.forget_requests()
     browser.click("Add a task")
 
-    [asked] = tenant.seen("authorize")
-    assert {tenant.settings["SCOPE"], tenant.settings["WRITE_SCOPE"]} <= set(
-        asked["query"]["scope"][0].split()
-    )
+    [asked] = tenant.seen("token")
+    assert tenant.settings["WRITE_SCOPE"] in asked["form"]["scope"][0].split()
     assert browser.page.url == f"{browser.app_url}/add_task"
 
 

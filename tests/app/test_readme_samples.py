@@ -20,7 +20,7 @@ CHAPTER = re.search(
     r"^## Make it yours\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
 )
 SAMPLE = re.compile(r"<!-- sample: (\S+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", ".sessions", ".env", ".*_cache", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", ".sessions", ".env", ".*_cache", "node_modules")
 BEFORE_SIGN_OUT = "# --- Sign out ---"
 
 # What the samples do, besides what their own tests say.

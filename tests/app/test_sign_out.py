@@ -1,10 +1,12 @@
 """Sign-out: only the user's own, of this session, and for good."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp
 from tests.helpers.browser import Browser, Document, assert_page, greeted, parameters
 from tests.helpers.stores import Instances, User, home_with, visit
@@ -54,11 +56,23 @@ SIGN_OUTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def lasting_browser(shared_app: RunningApp, running_tenant: LocalTenant) -> Iterator[Browser]:
+    """A browser that stays signed in from one test to the next, if none of them signs it out."""
+    tenant = Tenant(running_tenant)
+    with Browser(shared_app.url, tenant) as browser:
+        yield browser
+    tenant.behave()
+
+
 @pytest.mark.parametrize("method, headers, kept", SIGN_OUTS)
 def test_only_the_user_signs_the_user_out(
-    browser: Browser, method: str, headers: dict[str, str], kept: bool
+    lasting_browser: Browser, method: str, headers: dict[str, str], kept: bool
 ) -> None:
-    browser.sign_in()
+    browser = lasting_browser
+    if not browser.session_id:
+        browser.sign_in()
+    assert browser.signed_in_as() == "Ada Lovelace"
     given = {name: value.format(app=browser.app_url) for name, value in headers.items()}
 
     answer = browser.http.request(

@@ -87,10 +87,10 @@ def test_a_damaged_session_record_means_signed_out(instances: Instances, user: U
     assert user.sign_in().signed_in_as() == "Ada Lovelace"
 
 
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_damaged_tokens_mean_signing_in_again(instances: Instances, user: User, damage: Damage) -> None:
+@pytest.mark.parametrize("what", ["one bit", "empty", "no UTF-8"])  # the seal and the stores are the same
+def test_damaged_tokens_mean_signing_in_again(instances: Instances, user: User, what: str) -> None:
     _, name, _ = user.records
-    instances.store.put(name, damage(name, instances.store.get(name)))
+    instances.store.put(name, DAMAGE[what](name, instances.store.get(name)))
     page = user.get("/call_downstream_api", follow=False)
 
     assert page.status_code == 302

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser as ChromiumBrowser
-from playwright.sync_api import StorageState, expect
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp
-from tests.helpers.person import PASSWORD, Person, open_chromium
+from tests.helpers.person import PASSWORD, Person, Windows, open_chromium
 from tests.helpers.tenant import Tenant
 
 SitDown = Callable[..., Person]
-StateOf = Callable[[str], StorageState]
+
+LONG_NAME = "Wolfgang <script>alert(1)</script> " + "Pneumonoultramicroscopicsilicovolcanoconiosis" * 6
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +27,20 @@ def chromium() -> Iterator[ChromiumBrowser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def windows(chromium: ChromiumBrowser) -> Windows:
+    """The windows of that Chromium."""
+    return Windows(chromium)
+
+
 @pytest.fixture
-def someone(chromium: ChromiumBrowser, shared_app: RunningApp, tenant: Tenant) -> Iterator[SitDown]:
-    """A function that puts somebody at a fresh browser."""
+def someone(windows: Windows, shared_app: RunningApp, tenant: Tenant) -> Iterator[SitDown]:
+    """A function that puts somebody at a fresh browser, in front of the app."""
     people: list[Person] = []
 
-    def sit_down(**window: Any) -> Person:
-        people.append(Person(chromium.new_context(**window), shared_app.url, tenant))
+    def sit_down(at: RunningApp = shared_app, tenant: Tenant = tenant, **window: Any) -> Person:
+        page, hand_back = windows.lend(**window)
+        people.append(Person(page, at.url, tenant, hand_back))
         return people[-1]
 
     yield sit_down
@@ -55,24 +62,12 @@ def email(tenant: Tenant) -> str:
 
 
 @pytest.fixture(scope="session")
-def signed_in_state(
-    chromium: ChromiumBrowser, shared_app: RunningApp, running_tenant: LocalTenant
-) -> StateOf:
-    """A function: the cookies of a browser in which somebody with this name is signed in."""
-    states: dict[str, StorageState] = {}
-
-    def state_of(name: str) -> StorageState:
-        if name not in states:
-            tenant, email = Tenant(running_tenant), f"{'somebody-' * 5}{len(states)}@example.com"
-            tenant.control("POST", "accounts", email=email, password=PASSWORD, display_name=name)
-            someone = Person(chromium.new_context(), shared_app.url, tenant)
-            expect(someone.sign_in(email).page.get_by_role("status")).to_have_text("You are signed in.")
-            states[name] = someone.context.storage_state()
-            someone.leave()
-            tenant.behave()
-        return states[name]
-
-    return state_of
+def long_name_email(running_tenant: LocalTenant) -> str:
+    """The e-mail address of somebody whose name and address are very long."""
+    tenant, email = Tenant(running_tenant), f"{'somebody-' * 5}@example.com"
+    tenant.control("POST", "accounts", email=email, password=PASSWORD, display_name=LONG_NAME)
+    tenant.behave()
+    return email
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

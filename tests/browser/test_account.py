@@ -1,15 +1,10 @@
 """The account, its sessions and the local tenant's small scripts in a real browser."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SitDown, StateOf
+from tests.browser.conftest import SitDown
 from tests.helpers.person import Person
-
-PHONE = {"viewport": {"width": 320, "height": 700}}
-DARK = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"}
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -22,23 +17,10 @@ def copied(person: Person) -> str:
     return str(person.page.evaluate("navigator.clipboard.readText()"))
 
 
-@pytest.mark.parametrize("window", [PHONE, DARK], ids=["phone", "dark"])
-@pytest.mark.parametrize("path", ["/", "/sessions", "/token_details"])
-def test_a_page_is_accessible_and_fits(
-    someone: SitDown, signed_in_state: StateOf, window: dict[str, object], path: str
-) -> None:
-    state = signed_in_state("Grace Hopper")
-    person = someone(storage_state=state, **window).go(path)
-    report = Axe().run(person.page, options={"runOnly": RULES})
-
-    assert report.violations_count == 0, report.generate_report()
-    assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def test_a_person_ends_the_session_of_another_browser(someone: SitDown, email: str) -> None:
     here, there = someone(), someone()
-    there.sign_in(email)
-    here.sign_in(email).click("My sessions")
+    there.be_signed_in(email)
+    here.be_signed_in(email).go("/sessions")
     here.click("End the session of Chrome on Linux")
     assert here.notice == "That session has ended."
 
@@ -48,8 +30,8 @@ def test_a_person_ends_the_session_of_another_browser(someone: SitDown, email: s
 
 def test_a_person_signs_out_everywhere(someone: SitDown, email: str) -> None:
     here, there = someone(), someone()
-    there.sign_in(email)
-    here.sign_in(email).click("My sessions").click("Sign out everywhere")
+    there.be_signed_in(email)
+    here.be_signed_in(email).go("/sessions").click("Sign out everywhere")
     assert here.notice == "You are signed out."
 
     there.go("/")
@@ -60,7 +42,7 @@ def test_times_are_local_and_relative(someone: SitDown, email: str) -> None:
     person = someone(timezone_id="Asia/Tokyo", locale="en-GB")
     tenant = person.tenant
     tenant.misbehave(id_token={"set": {"auth_time": 1_700_000_000}})
-    person.sign_in(email).go("/token_details")
+    person.be_signed_in(email).go("/token_details")
 
     row = person.page.get_by_role("row").filter(has_text="auth_time")
     expect(row).to_contain_text("2023-11-14 22:13:20 UTC (")
@@ -68,7 +50,7 @@ def test_times_are_local_and_relative(someone: SitDown, email: str) -> None:
 
 
 def test_a_claim_can_be_copied(clipboard_person: Person, email: str) -> None:
-    clipboard_person.sign_in(email).go("/token_details")
+    clipboard_person.be_signed_in(email).go("/token_details")
     clipboard_person.page.get_by_role("button", name="Copy name", exact=True).click()
 
     expect(clipboard_person.page.get_by_text("name copied")).to_be_attached()
@@ -77,7 +59,7 @@ def test_a_claim_can_be_copied(clipboard_person: Person, email: str) -> None:
 
 def test_token_details_need_no_script(someone: SitDown, email: str) -> None:
     person = someone(java_script_enabled=False)
-    person.sign_in(email).go("/token_details")
+    person.be_signed_in(email).go("/token_details")
 
     assert "UTC" in person.text
     assert "Copy" not in person.text

@@ -6,14 +6,14 @@ import pytest
 from flask import Flask, Response, jsonify
 from flask.typing import ResponseReturnValue
 from jinja2 import ChoiceLoader, DictLoader
-from playwright.sync_api import Browser as ChromiumBrowser
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
 from local_tenant import LocalTenant
 from signin.web import InteractionRequired, access_token, page, sign_in_required
+from tests.browser.conftest import SitDown
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.person import PASSWORD, Person
-from tests.helpers.tenant import Tenant
+from tests.helpers.person import Person
+from tests.helpers.tenant import Fault, Tenant
 
 NOTES = "https://localtenant.onmicrosoft.com/notes-api/notes.read"
 PAGE = """{% extends "_base.html" %}{% block title %}Report{% endblock %}
@@ -23,6 +23,13 @@ SCRIPT = """import { fetchSignedIn } from "/static/app.js";
 const answers = await Promise.all(PATHS.map(path => fetchSignedIn(path)));
 document.getElementById("shown").textContent = answers.map(answer => answer.status).join(" ");
 """
+# What the token endpoint says once, when it wants the user at the sign-in page.
+SIGN_IN_NEEDED: Fault = {
+    "status": 400,
+    "body": {"error": "interaction_required", "error_description": "Consent is missing"},
+    "content_type": "application/json",
+    "times": 1,
+}
 PATHS = {
     "orders": ["/orders.json"],
     "profile": ["/profile.json"],
@@ -79,21 +86,23 @@ def own_app(serve_app: ServeApp) -> RunningApp:
 
 @pytest.fixture
 def loads() -> list[str]:
-    """The pages of the app that the person's browser has loaded."""
+    """The pages of the app that the person's browser has asked for."""
     return []
 
 
 @pytest.fixture
-def person(
-    chromium: ChromiumBrowser, own_app: RunningApp, tenant: Tenant, email: str, loads: list[str]
-) -> Iterator[Person]:
+def person(someone: SitDown, own_app: RunningApp, loads: list[str]) -> Iterator[Person]:
     """Somebody who has signed in."""
-    person = Person(chromium.new_context(), own_app.url, tenant)
-    person.sign_in(email, PASSWORD)
-    person.page.on("load", lambda page: loads.append(page.url))
+
+    def note_load(request: Request) -> None:
+        if request.is_navigation_request() and request.url.startswith(f"{own_app.url}/report/"):
+            loads.append(request.url)
+
+    person = someone(at=own_app).be_signed_in()
+    person.page.on("request", note_load)
     yield person
+    person.page.remove_listener("request", note_load)
     forget_refusals(person)
-    person.leave()
 
 
 def forget_refusals(person: Person) -> None:
@@ -104,6 +113,7 @@ def forget_refusals(person: Person) -> None:
 def test_a_script_that_needs_another_scope_has_its_answer_after_one_trip(
     person: Person, loads: list[str]
 ) -> None:
+    person.tenant.misbehave(token=SIGN_IN_NEEDED)
     person.go("/report/orders")
 
     expect(person.page.locator("#shown")).to_have_text("200")
@@ -130,27 +140,24 @@ def test_a_script_that_nothing_helps_gets_a_403_after_one_trip(person: Person, l
 def test_among_scripts_that_nothing_helps_the_other_one_is_helped_and_all_come_to_rest(
     person: Person, loads: list[str]
 ) -> None:
+    person.tenant.misbehave(token=SIGN_IN_NEEDED)
     person.go("/report/mixed")
-    person.page.wait_for_timeout(3000)  # a loop would load some twenty pages
 
-    expect(person.page.locator("#shown")).to_have_text("403 200 403")
+    # The page that says so has all its answers, and loads no other.
+    expect(person.page.locator("#shown")).to_have_text("403 200 403", timeout=15_000)
     assert len(loads) <= 6
 
 
 def test_a_script_that_needs_consent_brings_the_user_to_the_question(
-    chromium: ChromiumBrowser, serve_app: ServeApp
+    someone: SitDown, serve_app: ServeApp
 ) -> None:
     with LocalTenant(port=0, kind="entra-id") as local:
         running = serve_app(local)
         add_views(running.flask)
-        tenant = Tenant(local)
-        person = Person(chromium.new_context(), running.url, tenant)
-        account = tenant.account
-        person.go("/login").fill(email=account["email"], password=account["password"]).press("next")
+        person = someone(at=running, tenant=Tenant(local)).be_signed_in()
         person.go("/report/profile")
         expect(person.page.get_by_role("heading", name="Permissions requested")).to_be_visible()
         person.press("accept")
 
         expect(person.page.locator("#shown")).to_have_text("200")
         forget_refusals(person)
-        person.leave()

@@ -40,14 +40,16 @@ def test_a_new_person_signs_up_with_a_code_from_the_mailbox(person: Person) -> N
 
 
 def test_a_person_calls_the_api(person: Person, email: str) -> None:
-    person.sign_in(email).click("Call a downstream API")
+    person.be_signed_in(email).go("/").click("Call a downstream API")
 
     assert person.heading == "The API answered"
     assert '"owner": "Grace Hopper"' in person.text
 
 
 def test_an_edited_name_shows_at_once(person: Person, email: str) -> None:
-    person.sign_in(email).click("Edit profile").fill(displayName="Rear Admiral Hopper").press("continue")
+    person.be_signed_in(email).go("/").click("Edit profile").fill(displayName="Rear Admiral Hopper").press(
+        "continue"
+    )
 
     assert person.heading == "Welcome, Rear Admiral Hopper"
     assert person.notice == "Your profile has been updated."
@@ -64,17 +66,17 @@ def test_a_forgotten_password_is_reset_and_the_new_one_signs_in(person: Person, 
     assert person.heading == "Welcome, Grace Hopper"
 
 
-def test_a_person_signs_out_of_app_and_tenant(visitor: Person, email: str) -> None:
-    visitor.sign_in(email).click("Sign out")
-    assert visitor.notice == "You are signed out."
-    visitor.click("Sign in or sign up")
+def test_a_person_signs_out_of_app_and_tenant(person: Person, email: str) -> None:
+    person.be_signed_in(email).go("/").click("Sign out")
+    assert person.notice == "You are signed out."
+    person.click("Sign in or sign up")
 
-    expect(visitor.page.locator("#password")).to_be_visible()
+    expect(person.page.locator("#password")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/", "/token_details"])
 def test_back_after_sign_out_shows_nothing_personal(person: Person, email: str, path: str) -> None:
-    person.sign_in(email).go(path).click("Sign out")
+    person.be_signed_in(email).go(path).click("Sign out")
     expect(person.page.get_by_role("status")).to_have_text("You are signed out.")
     person.page.go_back()
 
@@ -112,8 +114,7 @@ def test_the_keyboard_is_enough_to_sign_in(person: Person, email: str) -> None:
 
 
 def test_the_keyboard_is_enough_to_sign_out(person: Person, email: str) -> None:
-    person.sign_in(email)
-    expect(person.page.locator("h1")).to_have_text("Welcome, Grace Hopper")
+    person.be_signed_in(email).go("/")
     tab_to(person, "Sign out")
     person.page.keyboard.press("Enter")
 

@@ -1,19 +1,17 @@
 """Scripts of the site in a real browser: what may run, and what static/app.js does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 from jinja2 import ChoiceLoader, DictLoader
-from playwright.sync_api import Browser as ChromiumBrowser
 from playwright.sync_api import expect
 
 from signin.web import page, sign_in_required
+from tests.browser.conftest import SitDown
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.person import PASSWORD, Person
-from tests.helpers.tenant import Tenant
+from tests.helpers.person import Person
 
 PAGE = """{% extends "_base.html" %}{% block title %}Board{% endblock %}{% block content %}
 <h1>Board</h1>
@@ -77,12 +75,9 @@ def own_app(serve_app: ServeApp, tmp_path_factory: pytest.TempPathFactory, saved
 
 
 @pytest.fixture
-def person(chromium: ChromiumBrowser, own_app: RunningApp, tenant: Tenant, email: str) -> Iterator[Person]:
+def person(someone: SitDown, own_app: RunningApp) -> Person:
     """Somebody who has signed in and looks at that page."""
-    person = Person(chromium.new_context(), own_app.url, tenant)
-    person.sign_in(email, PASSWORD).go("/board?filter=a%20b")
-    yield person
-    person.leave()
+    return someone(at=own_app).be_signed_in().go("/board?filter=a%20b")
 
 
 def lose_the_session(person: Person) -> None:
@@ -166,15 +161,12 @@ def test_a_link_is_busy_until_the_next_page_is_there(person: Person) -> None:
     assert not person.page.locator("[aria-busy]").count()
 
 
-def test_the_pages_work_without_scripts(
-    chromium: ChromiumBrowser, own_app: RunningApp, tenant: Tenant, email: str, saved: list[str]
-) -> None:
+def test_the_pages_work_without_scripts(someone: SitDown, own_app: RunningApp, saved: list[str]) -> None:
     before = len(saved)
-    person = Person(chromium.new_context(java_script_enabled=False), own_app.url, tenant)
-    person.sign_in(email, PASSWORD).go("/board").click("Save")
+    person = someone(at=own_app, java_script_enabled=False).be_signed_in().go("/board").click("Save")
 
     assert len(saved) == before + 1
-    person.leave()
+    assert person.heading == "Board"
 
 
 def test_a_page_with_scopes_can_be_the_first_after_the_sign_in(person: Person) -> None:

@@ -1,14 +1,13 @@
 """The app's own form for the profile, in a browser: External ID has no user flow for it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser as ChromiumBrowser
 
 from local_tenant import LocalTenant
-from tests.helpers.app import serve
+from tests.browser.conftest import SitDown
+from tests.helpers.app import RunningApp, ServeApp
 from tests.helpers.person import Person
 from tests.helpers.tenant import Tenant
 
@@ -19,17 +18,18 @@ def local() -> Iterator[LocalTenant]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def app(local: LocalTenant, serve_app: ServeApp) -> RunningApp:
+    return serve_app(local)
+
+
 @pytest.fixture
-def person(chromium: ChromiumBrowser, local: LocalTenant, tmp_path: Path) -> Iterator[Person]:
+def person(someone: SitDown, app: RunningApp, local: LocalTenant) -> Iterator[Person]:
     """Somebody signed in, in front of the form."""
-    app, tenant = serve(local, tmp_path, {}), Tenant(local)
-    person = Person(chromium.new_context(viewport={"width": 320, "height": 640}), app.url, tenant)
-    person.go("/login").fill(email=tenant.account["email"], password=tenant.account["password"])
-    person.press("next").click("Edit profile")
-    yield person
-    person.leave()
+    tenant = Tenant(local)
+    person = someone(at=app, tenant=tenant, viewport={"width": 320, "height": 640})
+    yield person.be_signed_in().go("/").click("Edit profile")
     tenant.behave()
-    app.stop()
 
 
 def test_a_new_name_shows_after_saving(person: Person) -> None:

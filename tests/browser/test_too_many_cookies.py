@@ -16,8 +16,8 @@ def siblings(person: Person) -> int:
     return sum(cookie.get("name", "").startswith("sibling") for cookie in person.context.cookies())
 
 
-def test_a_browser_that_sends_too_many_cookies_loses_ours_and_goes_on(person: Person, email: str) -> None:
-    person.sign_in(email).go("/reset_password")  # a user flow that waits, and has a cookie
+def test_a_browser_that_sends_too_many_cookies_loses_ours_and_goes_on(person: Person) -> None:
+    person.be_signed_in().go("/reset_password")  # a user flow that waits, and has a cookie
     add_cookies(person, LARGEST, LARGEST, LARGEST, 3_900)
 
     person.go("/")
@@ -28,8 +28,8 @@ def test_a_browser_that_sends_too_many_cookies_loses_ours_and_goes_on(person: Pe
     assert siblings(person) == 4
 
 
-def test_a_browser_whose_other_cookies_are_too_many_loses_them_all(person: Person, email: str) -> None:
-    person.sign_in(email)
+def test_a_browser_whose_other_cookies_are_too_many_loses_them_all(person: Person) -> None:
+    person.be_signed_in()
     add_cookies(person, *[LARGEST] * 6)
 
     person.go("/")

@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_used_ends_gunicorn_with_a_clear_line(
     settings = running_tenant.settings | {"SESSION_DIR": str(folder), "PATH": os.environ["PATH"]}
     command = [program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{free_port()}", "app:app"]
     with Program(command, tmp_path, settings) as gunicorn:
-        status = gunicorn.process.wait(10)
+        status = gunicorn.process.wait(30)
 
     assert status != 0
     assert f"SESSION_DIR {folder} cannot be used: " in gunicorn.output()
@@ -194,7 +194,7 @@ def test_gunicorn_beside_the_local_tenant_starts_works_and_ends_on_ctrl_c(tmp_pa
         home = requests.get(url, timeout=5)
         login = requests.get(f"{url}/login", timeout=5, allow_redirects=False)
         running.send(signal.SIGINT)
-        status = running.process.wait(10)
+        status = running.process.wait(30)
 
         assert (home.status_code, login.status_code) == (200, 302)
         assert status == 0

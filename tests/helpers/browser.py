@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import requests
 
+from tests.helpers.connections import http_session
 from tests.helpers.tenant import Tenant
 
 AnyVisitor = TypeVar("AnyVisitor", bound="Visitor")
@@ -118,8 +119,7 @@ class Visitor:
 
     def __init__(self, app_url: str):
         self.app_url = app_url
-        self.http = requests.Session()
-        self.http.trust_env = False
+        self.http = http_session()
         self._page: requests.Response | None = None
 
     def __enter__(self: AnyVisitor) -> AnyVisitor:

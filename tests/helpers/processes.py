@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -21,16 +21,27 @@ from tests.helpers.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STOP_SECONDS = 15
+# Below those that systems give to connections, so that nothing else gets a port before its program has it.
+# With 10000 added, where a Redis cluster has its bus, they are as well.
+PORTS = range(10_240, 22_000)
+_ports_given: set[int] = set()
 
 AnyProgram = TypeVar("AnyProgram", bound="Program")
 
 
-def free_port() -> int:
-    """A port that nothing listens on, for a program that cannot be given a socket."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def free_port(*above: int) -> int:
+    """A port that nothing listens on, for a program that cannot be given a socket.
+
+    The ports that are `above` it by so many are free as well.
+    """
+    for _ in range(1000):
+        port = secrets.choice([port for port in PORTS if port not in _ports_given])
+        with ExitStack() as held, suppress(OSError):
+            for number in (port, *(port + distance for distance in above)):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            _ports_given.add(port)
+            return port
+    raise AssertionError("there is no free port")
 
 
 def program(name: str, package: str) -> str:

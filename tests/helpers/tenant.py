@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from local_tenant import LocalTenant
+from tests.helpers.connections import http_session
 from tests.helpers.waiting import wait_until
 
 Account = dict[str, Any]
@@ -23,8 +24,7 @@ class Tenant:
     def __init__(self, running: LocalTenant):
         self.url, self.tls_url, self.api_url = running.url, running.tls_url, running.api_url
         self.settings: dict[str, str] = running.settings
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._http = http_session()
         self._options: dict[str, Any] | None = None
         self._has_faults = self._clock_moved = False
         self.account = self.add_account("Ada Lovelace")
@@ -77,7 +77,6 @@ class Tenant:
             self.move_clock(0)
         if self._options is not None:
             self.control("PATCH", "options", **self._options)
-        self._http.close()
 
     def last_mail(self, email: str) -> str:
         """The code in the last message to this address."""
@@ -100,7 +99,7 @@ class Tenant:
 def register_redirect_uri(running: LocalTenant, redirect_uri: str) -> None:
     """Register one more redirect URI for the app."""
     url = f"{running.url}/control/redirect-uris"
-    requests.post(url, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
+    http_session().post(url, json={"redirect_uri": redirect_uri}, timeout=10).raise_for_status()
 
 
 class Held:

@@ -11,10 +11,16 @@ from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp, import_app
 from tests.helpers.browser import Browser, Document
 from tests.helpers.tenant import Tenant
-from tests.kinds.conftest import ENTRA_ID, ServeKind
+from tests.kinds.conftest import ENTRA_ID, EXTERNAL_ID, ServeKind
 
 PAGE = "/edit_profile"
 CONSENT = "Permissions requested"
+
+
+@pytest.fixture(params=[ENTRA_ID, EXTERNAL_ID])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind. With many tenants all is as with one."""
+    return str(request.param)
 
 
 @pytest.fixture

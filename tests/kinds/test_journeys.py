@@ -184,6 +184,7 @@ def findings(environ: dict[str, str]) -> dict[str, tuple[bool, str]]:
     }
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID, EXTERNAL_ID])
 @pytest.mark.usefixtures("tenant")
 def test_check_finds_a_good_set_up_good(check_environ: dict[str, str]) -> None:
     found = findings(check_environ)
@@ -191,6 +192,7 @@ def test_check_finds_a_good_set_up_good(check_environ: dict[str, str]) -> None:
     assert "client credential" in found
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID, EXTERNAL_ID])
 @pytest.mark.usefixtures("tenant")
 def test_check_names_a_wrong_secret(check_environ: dict[str, str]) -> None:
     ok, words = findings(check_environ | {"CLIENT_SECRET": "wrong"})["client credential"]
@@ -199,6 +201,7 @@ def test_check_names_a_wrong_secret(check_environ: dict[str, str]) -> None:
     assert "Value, not its ID" in words
 
 
+@pytest.mark.parametrize("kind", [ENTRA_ID, EXTERNAL_ID])
 @pytest.mark.usefixtures("tenant")
 def test_check_names_an_unregistered_redirect_uri(check_environ: dict[str, str]) -> None:
     found = findings(check_environ | {"REDIRECT_URI": "http://localhost:5000/elsewhere"})

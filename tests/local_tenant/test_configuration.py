@@ -13,8 +13,11 @@ import requests
 from local_tenant import LocalTenant
 from local_tenant.authorities import KINDS
 from local_tenant.configuration import ConfigurationError, default_configuration, example, load
+from local_tenant.home import HomeUnusable
 from local_tenant.kept import Kept
 from local_tenant.model.configuration import TenantConfiguration
+from local_tenant.model.signing import KeyRing
+from local_tenant.model.steering import Clock
 from tests.local_tenant.visitor import Visitor, claims, error_code, parameters
 
 DOMAIN = "contoso.onmicrosoft.com"
@@ -308,3 +311,22 @@ def test_only_the_owner_can_read_what_is_kept(tmp_path: Path) -> None:
 
 def test_without_a_state_folder_each_tenant_is_a_new_one() -> None:
     assert LocalTenant().tenant_id != LocalTenant().tenant_id
+
+
+def test_a_damaged_signing_key_ends_the_start_in_words(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, TENANT_ID)
+    kept.signing_key("first", 0)
+    [file] = tmp_path.rglob("signing-key-first.json")
+    file.write_text("{")
+    with pytest.raises(HomeUnusable, match=r"signing-key-first.json in .* is damaged. Delete it"):
+        kept.signing_key("first", 0)
+
+
+def test_a_tenant_never_gets_a_key_back_that_it_has_had() -> None:
+    KeyRing(Clock()).close()  # leaves its key to the next tenant
+    ring, moduli = KeyRing(Clock()), list[object]()
+    for _ in range(3):
+        moduli.append(ring.current.jwk()["n"])
+        ring.rotate(keep_old=False)
+    ring.close()
+    assert len(set(moduli)) == 3

@@ -151,12 +151,12 @@ def test_other_users_can_read_the_bundle_but_not_the_key(
 # --- other machines
 
 
-def test_the_control_api_is_closed_to_other_machines(
+def test_the_control_api_and_the_values_are_closed_to_other_machines(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_names_to(own_address(), visitor.tenant, monkeypatch)
-    paths = (METADATA, "control/mail")
-    assert [visitor.get(f"https://localhost/{path}").status_code for path in paths] == [200, 403]
+    paths = (METADATA, "control/mail", "")
+    assert [visitor.get(f"https://localhost/{path}").status_code for path in paths] == [200, 403, 403]
 
 
 def test_listening_to_others_needs_https() -> None:

@@ -126,13 +126,15 @@ def test_the_record_says_what_was_wrong(visitor: Visitor) -> None:
     assert api["error_description"] == "No published key of the tenant has signed the access token."
 
 
-def test_the_control_api_is_off_unless_asked_for() -> None:
+def test_the_control_api_is_off_unless_asked_for_and_the_root_page_says_so() -> None:
     with LocalTenant(control=False) as tenant:
         answers = [
             requests.request(method, f"{tenant.url}/control/faults", timeout=10)
             for method in ("GET", "PATCH")
         ]
+        root_page = requests.get(tenant.url, timeout=10).text
 
+    assert "It is off." in root_page
     for answer in answers:
         assert answer.status_code == 404
         assert answer.text.startswith("The control API is off. Start the tenant with --control")

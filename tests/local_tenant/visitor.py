@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import requests
 
 from local_tenant import LocalTenant
+from tests.helpers.connections import http_session
 
 SIGN_IN, EDIT, RESET = "B2C_1_signupsignin1", "B2C_1_profileediting1", "B2C_1_passwordreset1"
 DOMAIN = "localtenant.onmicrosoft.com"
@@ -24,9 +25,8 @@ class Visitor:
 
     def __init__(self, tenant: LocalTenant):
         self.tenant = tenant
-        self.http = requests.Session()
-        # REQUESTS_CA_BUNDLE of the environment would win over this tenant's own.
-        self.http.trust_env = False
+        # Not the environment's REQUESTS_CA_BUNDLE, which would win over this tenant's own.
+        self.http = http_session()
         self.http.verify = tenant.ca_bundle
 
     def close(self) -> None:

@@ -1,10 +1,8 @@
 """npm's oidc-provider, a web API that accepts its tokens, and the app as a client of it."""
 
-import hashlib
 import json
 import secrets
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,21 +13,20 @@ import pytest
 import requests
 import trustme
 
+from tests.helpers import npm
 from tests.helpers.app import RunningApp, import_app
 from tests.helpers.browser import Visitor
-from tests.helpers.processes import Program, program
+from tests.helpers.processes import Program
 
 FOLDER = Path(__file__).resolve().parent
-OLDEST_NODE = 20
-INSTALL_SECONDS = 240
 
 
 class OidcProvider(Program):
     """The provider, served over TLS on a port of its own."""
 
     def __init__(self, folder: Path):
-        node = _node()
-        _install()
+        node = npm.node()
+        npm.install(FOLDER)
         certificates = trustme.CA()
         self.ca_bundle = folder / "ca.pem"
         certificates.cert_pem.write_to_path(str(self.ca_bundle))
@@ -66,26 +63,6 @@ class OidcProvider(Program):
             "SECRET_KEY": secrets.token_urlsafe(48),
             "REQUESTS_CA_BUNDLE": str(self.ca_bundle),
         }
-
-
-def _node() -> str:
-    node = program("node", "nodejs")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"oidc-provider needs Node.js {OLDEST_NODE} or later, and this is {version}")
-    return node
-
-
-def _install() -> None:
-    """Install what package-lock.json pins, once for each state of that file."""
-    installed = FOLDER / "node_modules" / ".installed"
-    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    if installed.exists() and installed.read_text() == wanted:
-        return
-    command = [program("npm", "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    assert done.returncode == 0, done.stderr
-    installed.write_text(wanted)
 
 
 class WebApi:

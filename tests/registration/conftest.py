@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,16 @@ class Operator:
         }
 
 
-def certificate_file(folder: Path) -> Path:
-    """A PEM file with a new private key and its certificate."""
+def certificate_file(folder: Path, owner: str = "ada") -> Path:
+    """A PEM file with a private key of this owner and its certificate."""
     path = folder / "client.pem"
-    issued = trustme.CA().issue_cert("client.example", key_type=trustme.KeyType.RSA)
-    issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+    client_certificate(owner).private_key_and_cert_chain_pem.write_to_path(str(path))
     return path
+
+
+@cache
+def client_certificate(owner: str) -> trustme.LeafCert:
+    return trustme.CA().issue_cert(f"{owner}.example", key_type=trustme.KeyType.RSA)
 
 
 AsOperator = Callable[..., Operator]

@@ -278,8 +278,8 @@ def test_a_federated_app_gets_no_secret(operator: AsOperator) -> None:
     assert ada.app["passwordCredentials"] == []
 
 
-def certificate(folder: Path) -> Certificate:
-    return Certificate(certificate_file(folder))
+def certificate(folder: Path, owner: str = "ada") -> Certificate:
+    return Certificate(certificate_file(folder, owner))
 
 
 def test_a_certificate_is_registered_instead_of_a_secret(operator: AsOperator, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_the_settings_are_saved_before_the_secret_is_removed(operator: AsOperato
 
 
 def test_a_certificate_of_somebody_else_stays(operator: AsOperator, tmp_path: Path) -> None:
-    ada = operator(certificate=certificate(tmp_path))
+    ada = operator(certificate=certificate(tmp_path, "bob"))
     ada.register()
     [first] = ada.app["keyCredentials"]
     ada.wants(certificate=certificate(tmp_path)).register()

@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 from signin.sessions import Store
@@ -15,14 +16,14 @@ class Steps:
 
     def __init__(self, store: Store):
         self._store = store
-        self.turn, self.waiting = threading.Semaphore(0), threading.Semaphore(0)
+        self.turn, self.waiting = SimpleQueue[None](), SimpleQueue[None]()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
 
         def wait_and_call(*args: Any) -> Any:
-            self.waiting.release()
-            assert self.turn.acquire(timeout=10)
+            self.waiting.put(None)
+            self.turn.get(timeout=10)
             return method(*args)
 
         return wait_and_call
@@ -41,16 +42,16 @@ def run(store: Store, actors: list[Callable[[Store], Any]], choose: Choose) -> l
             results[number] = error
         finally:
             alive.remove(number)
-            steps[number].waiting.release()
+            steps[number].waiting.put(None)
 
     threads = [threading.Thread(target=act, args=(number,)) for number in list(alive)]
     for number, thread in enumerate(threads):
         thread.start()
-        assert steps[number].waiting.acquire(timeout=10)
+        steps[number].waiting.get(timeout=10)
     while alive:
         number = alive[choose(len(alive))]
-        steps[number].turn.release()
-        assert steps[number].waiting.acquire(timeout=10)
+        steps[number].turn.put(None)
+        steps[number].waiting.get(timeout=10)
     for thread in threads:
         thread.join()
     return results

@@ -10,24 +10,13 @@ from subprocess import run
 
 import redis
 
-from tests.helpers.processes import Program, program
+from tests.helpers.processes import Program, free_port, program
 from tests.helpers.waiting import wait_until
 
 CLUSTER_NODES = 6
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free together with the port 10000 above, which a cluster uses as well."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            low, high = held.enter_context(socket.socket()), held.enter_context(socket.socket())
-            low.bind(("127.0.0.1", 0))
-            port = low.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                high.bind(("127.0.0.1", port + 10_000))
-                ports.append(port)
-    return ports
+BUS = 10_000  # above its own port, each node of a cluster listens for the others
 
 
 class Server(Program):
@@ -57,7 +46,7 @@ class Server(Program):
 @contextmanager
 def server(folder: Path, *arguments: str) -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
-    with Server(folder, free_ports(1)[0], *arguments) as running:
+    with Server(folder, free_port(), *arguments) as running:
         running.wait_until_ready(running.answers)
         yield running
 
@@ -67,7 +56,8 @@ def cluster(folder: Path) -> Iterator[list[Server]]:
     """Three primaries, with a replica each."""
     with ExitStack() as stack:
         servers = []
-        for port in free_ports(CLUSTER_NODES):
+        for _ in range(CLUSTER_NODES):
+            port = free_port(BUS)
             home = folder / str(port)
             home.mkdir()
             options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]
@@ -105,7 +95,7 @@ def sentinel(folder: Path) -> Iterator[tuple[Server, Server, int]]:
             f"sentinel monitor sessions 127.0.0.1 {primary.port} 1\n"
             "sentinel down-after-milliseconds sessions 200\nsentinel failover-timeout sessions 3000\n"
         )
-        watching = Server(folder, free_ports(1)[0], str(configuration), "--sentinel")
+        watching = Server(folder, free_port(), str(configuration), "--sentinel")
         stack.enter_context(watching)
         watching.wait_until_ready(watching.answers)
         wait_until(lambda: watching.client.sentinel_slaves("sessions"), "Sentinel knows the replica")

@@ -12,14 +12,15 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import jwt
 import pytest
 import trustme
-from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from tests.helpers.keys import rsa_key
 
 HOSTS = [
     "login.microsoftonline.com",
@@ -31,18 +32,6 @@ HOSTS = [
     "op.example",
     "other.example",
 ]
-
-
-class Keys:
-    """Two RSA keys for the whole run; making one takes a while."""
-
-    keys: ClassVar[dict[str, rsa.RSAPrivateKey]] = {}
-
-    @classmethod
-    def get(cls, name: str) -> rsa.RSAPrivateKey:
-        if name not in cls.keys:
-            cls.keys[name] = rsa.generate_private_key(65537, 2048)
-        return cls.keys[name]
 
 
 @dataclass
@@ -85,7 +74,7 @@ class Provider:
         return 404, {}
 
     def _jwk(self, kid: str) -> dict[str, Any]:
-        jwk: dict[str, Any] = RSAAlgorithm.to_jwk(Keys.get(kid).public_key(), as_dict=True)
+        jwk: dict[str, Any] = RSAAlgorithm.to_jwk(rsa_key(kid).public_key(), as_dict=True)
         issuer = self.key_issuers[kid]
         return jwk | {"kid": kid, "use": "sig"} | ({"issuer": issuer} if issuer else {})
 
@@ -95,7 +84,7 @@ class Provider:
         claims = {name: value for name, value in claims.items() if value is not None}
         headers = {"kid": self.key_id} if self.key_id else None
         payload = json.dumps(claims).encode()  # jwt.encode would refuse some of the bad ones
-        id_token = jwt.PyJWS().encode(payload, Keys.get(self.signed_with), self.algorithm, headers)
+        id_token = jwt.PyJWS().encode(payload, rsa_key(self.signed_with), self.algorithm, headers)
         answer = {
             "token_type": "Bearer",
             "expires_in": 3600,

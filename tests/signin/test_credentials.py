@@ -26,6 +26,7 @@ from signin.oidc import (
     ProviderUnavailable,
     SetupFault,
 )
+from tests.helpers.keys import rsa_key
 
 ENDS = datetime(2031, 5, 1, tzinfo=timezone.utc)
 CONTEXT = {"client_id": "some-client", "token_endpoint": "https://op.example/token"}
@@ -44,7 +45,7 @@ def certificate_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> x509.
 
 @pytest.fixture(scope="module")
 def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
+    return rsa_key("k1")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_file_that_holds_no_certificate_and_key(content: bytes, tmp_path: Path) 
 
 
 def test_certificate_of_another_key(key: rsa.RSAPrivateKey, tmp_path: Path) -> None:
-    other = certificate_of(rsa.generate_private_key(65537, 2048))
+    other = certificate_of(rsa_key("k2"))
     with pytest.raises(CredentialUnusable) as caught:
         Certificate(pem_file(tmp_path, key, other, None))
     assert caught.value.problem == "format"

@@ -41,7 +41,7 @@ class Load:
                 user.result()
 
     def _use(self) -> None:
-        while not self._over.wait(0.005):
+        while not self._over.wait(0.02):
             try:
                 stays, leaves = start(self._records), start(self._records)
                 self.signed_in.append(stays)

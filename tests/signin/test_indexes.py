@@ -176,7 +176,7 @@ def sign_out_everywhere(index: str) -> Callable[[Store], None]:
 
 
 @pytest.mark.parametrize(
-    ("presented", "orders"), [("nothing", every_order), ("a session", lambda: some_orders(300))]
+    ("presented", "orders"), [("nothing", every_order), ("a session", lambda: some_orders(120))]
 )
 def test_no_order_of_a_sign_in_and_a_sign_out_everywhere_leaves_a_session(
     store: Store, presented: str, orders: Callable[[], Iterator[Choose]]
@@ -195,7 +195,7 @@ def test_no_order_of_a_sign_in_and_a_sign_out_everywhere_leaves_a_session(
 
 def test_no_order_of_two_sign_ins_and_a_sign_out_everywhere_leaves_a_session(store: Store) -> None:
     records = records_on(store)
-    for choose in some_orders(150):
+    for choose in some_orders(70):
         index = f"user {new_id()}"
         session_id = start(records, index)
         actors = [

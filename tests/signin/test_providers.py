@@ -290,8 +290,9 @@ BAD = [
     refused(b2c().but(claims={"iss": f"{B2C}/{THEM}/v2.0/"}), "iss", "B2C, another tenant"),
 ]
 
-# The same for every kind, so three are enough here. Over HTTP the app's tests have them for B2C.
-for _name, _kind in {"Entra ID": entra(), "many tenants": many({US}), "generic": generic()}.items():
+# One function checks these for every kind, so one is enough for most. Over HTTP the app's tests have them
+# for B2C.
+for _name, _kind in {"Entra ID": entra()}.items():
     BAD += [
         refused(_kind.but(claims={"aud": "another"}), "aud", f"{_name}, another audience"),
         refused(_kind.but(claims={"aud": [CLIENT_ID, "another"]}), "aud", f"{_name}, a second audience"),
@@ -308,6 +309,12 @@ for _name, _kind in {"Entra ID": entra(), "many tenants": many({US}), "generic":
         refused(_kind.but(claims={"sub": ""}), "sub", f"{_name}, empty sub"),
         refused(_kind.but(claims={"iss": None}), "iss", f"{_name}, no issuer"),
         refused(_kind.but(claims={"nonce": "another"}), "nonce", f"{_name}, another nonce"),
+    ]
+for _name, _kind in {"many tenants": many({US}), "External ID": external(), "generic": generic()}.items():
+    BAD += [
+        refused(_kind.but(claims={"aud": "another"}), "aud", f"{_name}, another audience"),
+        refused(_kind.but(claims={"nonce": "another"}), "nonce", f"{_name}, another nonce"),
+        refused(_kind.but(claims={"exp": int(time.time()) - HOUR}), "exp", f"{_name}, expired"),
     ]
 for _name, _kind in {"Entra ID": entra(), "External ID": external()}.items():
     BAD.append(refused(_kind.but(claims={"nbf": None}), "nbf", f"{_name}, no nbf"))
@@ -414,7 +421,12 @@ for _name, _kind in {
             SetupFault,
             id=f"{_name}, {endpoint} elsewhere",
         )
-        for endpoint in ("authorization_endpoint", "token_endpoint", "end_session_endpoint", "jwks_uri")
+        # Each kind knows its hosts. The endpoints that have to be there are the same for all.
+        for endpoint in (
+            ("authorization_endpoint", "token_endpoint", "end_session_endpoint", "jwks_uri")
+            if _name == "Entra ID"
+            else ("token_endpoint",)
+        )
     ]
 
 

@@ -290,7 +290,7 @@ def sign_out_of(presented: str) -> Callable[[Store], bool]:
 @pytest.mark.parametrize("presented", ["a session", "a replaced session"])
 def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, presented: str) -> None:
     records, orders = records_on(store), 0
-    for choose in every_order():
+    for choose in some_orders(70) if presented == "a replaced session" else every_order():
         session_id = start(records)
         sign_in = sign_in_with(records, session_id)
         if presented == "a replaced session":
@@ -307,7 +307,7 @@ def test_no_order_of_a_sign_in_and_a_sign_out_leaves_a_session(store: Store, pre
 
 def test_no_order_of_two_sign_ins_and_a_sign_out_leaves_a_session(store: Store) -> None:
     records = records_on(store)
-    for choose in some_orders(150):
+    for choose in some_orders(70):
         session_id = start(records)
         actors = [sign_in_with(records, session_id) for _ in range(2)]
         *signed_in, signed_out = run(store, [*actors, sign_out_of(session_id)], choose)

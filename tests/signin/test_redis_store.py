@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from signin.sessions import Records, SessionEnded, Store, StoreError, StoreUnusable, open_store
+from tests.helpers.processes import free_port
 from tests.helpers.waiting import wait_until
 from tests.signin import redis_servers
 from tests.signin.redis_servers import Proxy, Server
@@ -112,7 +113,7 @@ def test_a_server_that_hangs_is_a_store_error_soon(tmp_path: Path) -> None:
 
 
 def test_without_a_server_the_store_can_be_made_and_every_call_is_a_store_error(tmp_path: Path) -> None:
-    [port] = redis_servers.free_ports(1)
+    port = free_port()
     for scheme, path in (("redis", ""), ("redis+cluster", ""), ("redis+sentinel", "/sessions")):
         store = store_at(f"{scheme}://127.0.0.1:{port}{path}")
         with pytest.raises(StoreError):
