@@ -67,8 +67,8 @@ class RedisStore:
         if not 0 <= time.monotonic() - asked < TIME_LASTS:
             sent = time.monotonic()
             seconds, microseconds = self._run("EVAL", TIME, 1, "clock")
-            asked, answer = (sent + time.monotonic()) / 2, int(seconds) + int(microseconds) / 1e6
-            self._time = asked, answer
+            answered = time.monotonic()
+            asked, answer = self._time = (sent + answered) / 2, int(seconds) + int(microseconds) / 1e6
         return answer + time.monotonic() - asked
 
     def get(self, name: str) -> bytes | None:

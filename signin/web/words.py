@@ -241,7 +241,7 @@ WORDS: Mapping[type[Exception], Words] = {
     SessionEnded: Words(
         409,
         "Your sign-in has ended in the meantime",
-        "You ended this session, perhaps in another browser. Sign in again.",
+        "Your session ended while you were signing in, here or in another browser. Sign in again.",
     ),
     StoreError: _STORE,
 }
