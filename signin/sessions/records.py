@@ -48,14 +48,13 @@ from .store import Store, StoreError
 log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
-AFTERLIFE = 3600  # seconds to keep a successor; a sign-in has come to its end by then
 MOST_PRESENTED = 4  # ids that a sign-in looks at; a browser sends one
 MOST_SIGN_OUTS = 16  # ids that a sign-out looks at
 MOST_SUCCESSORS = 50  # of one session that a sign-in follows
 MOST_SESSIONS = 50  # of one index, such as a user
 SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
-SIGN_IN_LASTS = 3600  # seconds within which a sign-in has come to its end
+SIGN_IN_LASTS = 2 * 3600  # seconds within which a sign-in has come to its end, after a password reset too
 SIGN_OUT_MARK = "signed out at "  # a member of an index that is no handle
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -369,8 +368,9 @@ class Records:
                 return latest
             found = self._store.get_many([_record(kind, h) for h in ids for kind in ("session", "after")])
             successors = self._successors_in(found, ids)
-            for handle in ids.keys() - successors.keys():
-                latest[handle] = _Latest(ids[handle], _record("session", handle) in found)
+            for handle, session_id in ids.items():
+                if handle not in successors:
+                    latest[handle] = _Latest(session_id, _record("session", handle) in found)
             ids = {handle_of(session_id): session_id for session_id in successors.values()}
         raise SessionEnded("too many sessions have followed one that has ended")
 
@@ -382,7 +382,7 @@ class Records:
         recorded: list[str] = []
         for handle in handles:
             name = _record("after", handle)
-            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), AFTERLIFE):
+            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), SIGN_IN_LASTS):
                 self._delete([handle_of(session_id)], *recorded)
                 return False
             recorded.append(name)

@@ -79,6 +79,8 @@ def begin_user_flow(
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
+    # A user flow that follows another one, such as the sign-in after a password reset, began with it.
+    former: PendingFlow | None = g.get("pending_flow")
     pending = PendingFlow(
         user_flow,
         flow,
@@ -88,8 +90,8 @@ def begin_user_flow(
         adds_scopes,
         interaction,
         bool(claims_challenge),
-        engine().records.now(),
-        sessions_to_begin_in(),
+        former.began if former else engine().records.now(),
+        former.began_in if former else sessions_to_begin_in(),
     )
     _keep(pending, response)
     return response
@@ -174,6 +176,7 @@ def take_pending_flow() -> PendingFlow | None:
     if not pending or pending.user_flow not in engine().client.user_flows:
         return None
     g.next_path = pending.next_path  # where the button of an error page leads to
+    g.pending_flow = pending
     return pending
 
 
