@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit
 
 from gunicorn import util
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 
 sys.path.insert(0, str(Path(__file__).parent))  # gunicorn may have been started in another folder
 
@@ -26,7 +29,7 @@ if not settings.https:  # on a developer's machine, where browsers connect witho
     bind = f"{origin.hostname}:{origin.port or 80}"
 
 workers = 2
-threads = 32  # requests wait for the provider and the API, not for the processor
+threads = 32  # at most 24 of them wait for provider and APIs (signin/oidc/http_client.py)
 timeout = 120  # seconds without a sign of life from a worker
 graceful_timeout = 100  # seconds for requests under way: one can wait for provider, API and store in turn
 keepalive = 75  # seconds; longer than nginx keeps a connection, so that gunicorn is not the first to close
@@ -35,6 +38,25 @@ limit_request_fields = 64  # headers; browsers and proxies send about 30
 limit_request_field_size = 33_000  # bytes; what nginx lets through, the app answers: also too many cookies
 forwarder_headers = ""  # ignore SCRIPT_NAME from proxies
 control_socket_disable = True  # its default path would be shared by all apps of one user
+
+
+LARGEST_HEAD = 100_000  # bytes of all headers together; nginx lets 98 kB through
+
+
+class BoundedRequest(Request):  # type: ignore[misc]
+    """A request whose headers are limited together.
+
+    gunicorn limits each header alone, to 2.1 MB in all. It searches all that has come after each piece of at
+    most 8 kB, so reading that much takes seconds of CPU.
+    """
+
+    def read_into(self, unreader: Any, buf: bytearray, stop: bool = False) -> None:
+        super().read_into(unreader, buf, stop)
+        if len(buf) > LARGEST_HEAD:
+            raise LimitRequestHeaders("all headers together are too large")
+
+
+RequestParser.mesg_class = BoundedRequest  # there is no setting for it
 
 
 class AccessLogger(Logger):  # type: ignore[misc]

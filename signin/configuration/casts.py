@@ -3,11 +3,13 @@
 import re
 import string
 from collections.abc import Callable, Container
+from itertools import islice
 from urllib.parse import SplitResult, urlsplit
 
 from signin.authorities import GUID, PERSONAL_TENANT
 
 RESERVED_SCOPES = {"openid", "profile", "offline_access"}
+FEWEST_UNFORESEEN = 12  # characters of a key; of 32 random hexadecimal digits, about 27
 PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
 
 
@@ -103,11 +105,19 @@ def scopes(text: str) -> tuple[str, ...]:
 
 def secret_key(text: str) -> str:
     """A key with no blanks in it, because SECRET_KEY_FALLBACKS are separated by blanks."""
-    if not re.fullmatch(r"\S{32,}", text) or len(set(text)) < 8 or PLACEHOLDER_KEY.search(text):
+    if not re.fullmatch(r"\S{32,}", text) or PLACEHOLDER_KEY.search(text):
         raise ValueError
-    if re.fullmatch(r"(.+?)\1+", text):  # one piece, repeated
+    unforeseen = (index for index in range(len(text)) if not _is_foreseen(text, index))
+    if len(list(islice(unforeseen, FEWEST_UNFORESEEN))) < FEWEST_UNFORESEEN:
         raise ValueError
     return text
+
+
+def _is_foreseen(text: str, index: int) -> bool:
+    """Whether the character repeats its neighbour, counts up or down from it, or ends a piece seen before."""
+    repeats_or_counts = index >= 1 and abs(ord(text[index]) - ord(text[index - 1])) <= 1
+    ends_a_piece_seen_before = index >= 3 and text[index - 2 : index + 1] in text[:index]
+    return repeats_or_counts or ends_a_piece_seen_before
 
 
 def allowed_tenants(text: str) -> tuple[str, ...]:

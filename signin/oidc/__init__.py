@@ -41,6 +41,7 @@ from .errors import (
 )
 from .hints import checked_claims, checked_hints, claims_challenge
 from .http_client import (
+    ALL_CALLS,
     Bulkhead,
     HttpClient,
     HttpError,
@@ -64,6 +65,7 @@ from .providers import (
 )
 
 __all__ = [
+    "ALL_CALLS",
     "AUTHORIZATION_CLAIMS",
     "CLOCK_SKEW",
     "EDIT_PROFILE",

@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,8 @@ DEADLINE = 8.0  # seconds for a whole exchange
 CONNECT_TIMEOUT = 3.05  # seconds for one address; above 3, TCP's first retransmission
 MOST_IDLE = 60.0  # seconds; firewalls and load balancers drop connections that idle, often silently
 LARGEST_BODY = 1 << 20  # bytes
+MOST_CALLS = 24  # at a time to all servers together; gunicorn.conf.py has 32 threads
+MOST_LOOKUPS = 4  # at a time for one host name
 
 RETRIES = urllib3.Retry(
     total=1, connect=1, read=1, other=0, allowed_methods={"GET"}, respect_retry_after_header=False
@@ -65,27 +69,42 @@ class Response:
 class Bulkhead:
     """A number of slots for calls that leave the process, so that slow ones cannot take every thread.
 
-    A thread that is inside may enter again without another slot.
+    A call that takes a slot takes one of the bulkhead `within` too. A thread that is inside may enter again
+    without another slot.
     """
 
-    def __init__(self, slots: int):
+    def __init__(self, slots: int, *, within: "Bulkhead | None" = None):
         self._slots = threading.Semaphore(slots)
+        self._within = within
         self._inside = threading.local()
 
     def __enter__(self) -> None:
         depth = getattr(self._inside, "depth", 0)
-        if depth == 0 and not self._slots.acquire(blocking=False):
-            raise HttpOverloaded("too many calls are under way")
+        if depth == 0:
+            self._take_slot()
         self._inside.depth = depth + 1
 
     def __exit__(self, *exception: object) -> None:
         self._inside.depth -= 1
         if self._inside.depth == 0:
             self._slots.release()
+            if self._within:
+                self._within.__exit__()
+
+    def _take_slot(self) -> None:
+        if self._within:
+            self._within.__enter__()
+        if not self._slots.acquire(blocking=False):
+            if self._within:
+                self._within.__exit__()
+            raise HttpOverloaded("too many calls are under way")
+
+
+ALL_CALLS = Bulkhead(MOST_CALLS)  # of this process
 
 
 class HttpClient:
-    """An HTTP client for a few servers.
+    """An HTTP client for a few servers, to which at most `most_calls` are under way at a time.
 
     It follows no redirect, sends no cookie, reads no ~/.netrc and asks for no compression. Proxies and the CA
     bundle come from the environment, as in requests, once, as they apply to the URL `ca_for`.
@@ -96,12 +115,13 @@ class HttpClient:
         name: str,
         *,
         most_calls: int = 12,
+        within: Bulkhead = ALL_CALLS,
         ca_for: str,
         deadline: float | None = None,
         use_proxies: bool = True,
     ):
         self.name = name
-        self.bulkhead = Bulkhead(most_calls)
+        self.bulkhead = Bulkhead(most_calls, within=within)
         self._own_deadline = deadline
         environment = requests.Session().merge_environment_settings(ca_for, {}, None, None, None)
         self._verify = environment["verify"]
@@ -231,6 +251,40 @@ def _time_left() -> float:
     return seconds
 
 
+_Addresses = list[tuple[Any, ...]]  # as getaddrinfo gives them
+_lookups: dict[str, threading.Semaphore] = {}  # by host name
+
+
+def _look_up(host: str, port: int) -> _Addresses:
+    """The addresses of `host`. Raises TimeoutError at the deadline, and what getaddrinfo raises.
+
+    getaddrinfo takes no time limit, so it runs in a thread that can be left behind. A name whose lookups hang
+    occupies few threads, and none that other names need.
+    """
+    slots = _lookups.setdefault(host, threading.Semaphore(MOST_LOOKUPS))
+    if not slots.acquire(timeout=_time_left()):
+        raise TimeoutError("earlier lookups of this name hang")
+    found: Future[_Addresses] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            found.set_exception(error)
+        finally:
+            slots.release()
+
+    try:
+        threading.Thread(target=look_up, daemon=True).start()
+    except RuntimeError as error:
+        slots.release()
+        raise OSError("no thread for a lookup") from error
+    try:
+        return found.result(_time_left())
+    except FutureTimeout as error:
+        raise TimeoutError("the name was not resolved in time") from error
+
+
 class _TimedReader(io.RawIOBase):
     """What comes from a socket, as long as the deadline allows."""
 
@@ -275,7 +329,9 @@ class _Timed:
         connection: Any = self
         host = connection._dns_host.strip("[]")
         try:
-            addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+            addresses = _look_up(host, connection.port)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(connection, f"{host}: {error}") from error
         except (socket.gaierror, UnicodeError) as error:
             gai_error = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
             raise NameResolutionError(host, connection, gai_error) from error

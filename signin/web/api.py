@@ -26,7 +26,7 @@ from signin.sessions import LockTimeout, SessionEnded
 from .engine import api_origin, engine, without_query
 from .exceptions import TooBusy
 from .session import renew_claims, this_session
-from .shared_calls import TooManyWaiting
+from .shared_calls import ShareTaken, TooManyWaiting
 from .words import ApiWords, words_for_api
 
 log = logging.getLogger(__name__)
@@ -181,9 +181,12 @@ def _send(method: str, url: str, token: str, body: object, headers: Mapping[str,
         content = json.dumps(body).encode()
     began, response, failure = time.perf_counter(), None, ""
     try:
-        response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
+        with engine().api_shares.one_of(this_session().sid):
+            response = engine().apis[api_origin(url)].request(method, url, body=content, headers=sent)
     except HttpOverloaded as error:
-        raise TooBusy("too many calls to the web API are under way") from error
+        raise TooBusy("too many calls to web APIs are under way") from error
+    except ShareTaken as error:
+        raise TooBusy("too many calls of this session to web APIs are under way") from error
     except HttpError as error:
         failure = "timeout" if isinstance(error, HttpTimeout) else "unreachable"
         log.warning("web API: no answer from %s: %s", without_query(url), error)

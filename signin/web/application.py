@@ -15,7 +15,7 @@ from werkzeug.utils import cached_property
 from signin.oidc import EDIT_PROFILE, RESET_PASSWORD, SIGN_UP
 
 from .engine import Engine
-from .errors import add_error_pages
+from .errors import ExcInfo, add_error_pages, log_crash
 from .header_guard import add_header_guard
 from .responses import add_response_rules
 from .session import SessionInterface
@@ -76,6 +76,10 @@ class SignInApp(Flask):
         """
         parts: Engine = self.extensions["signin"]
         parts.allow_api(url)
+
+    def log_exception(self, exc_info: ExcInfo) -> None:
+        """Log an exception that no error handler expects."""
+        log_crash(exc_info)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Build every URL for the configured host, whatever host the request names."""

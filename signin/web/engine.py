@@ -10,10 +10,12 @@ from flask import current_app
 import app_config
 from signin.authorities import B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS, OPENID_CONNECT
 from signin.oidc import (
+    ALL_CALLS,
     EDIT_PROFILE,
     RESET_PASSWORD,
     SIGN_IN,
     AzureADB2C,
+    Bulkhead,
     Certificate,
     Client,
     ClientSecret,
@@ -29,7 +31,10 @@ from signin.oidc import (
 )
 from signin.sessions import Records, Seal, Store
 
-from .shared_calls import SharedCalls
+from .shared_calls import FairShares, SharedCalls
+
+MOST_API_CALLS = 16  # at a time to all web APIs together; the sign-in service can have 8 slots at any time
+MOST_API_CALLS_OF_A_SESSION = 6  # as many connections as a browser opens to a site
 
 
 class CookieAttributes(TypedDict):
@@ -84,11 +89,13 @@ class Engine:
     seal: Seal
     cookies: Cookies
     apis: dict[str, HttpClient] = field(default_factory=dict)
+    api_calls: Bulkhead = field(default_factory=lambda: Bulkhead(MOST_API_CALLS, within=ALL_CALLS))
+    api_shares: FairShares = field(default_factory=lambda: FairShares(MOST_API_CALLS_OF_A_SESSION))
     refreshes: SharedCalls[str] = field(default_factory=SharedCalls)
 
     def allow_api(self, url: str) -> None:
         """Let access tokens go to the origin of `url`. Raises ValueError, as `api_origin` does."""
-        self.apis.setdefault(api_origin(url), HttpClient("web API", ca_for=url))
+        self.apis.setdefault(api_origin(url), HttpClient("web API", within=self.api_calls, ca_for=url))
 
 
 def make_engine(settings: app_config.Settings, store: Store) -> Engine:

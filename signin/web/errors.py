@@ -1,8 +1,10 @@
 """From an exception to a page, or to JSON for a script, with one line in the log."""
 
 import logging
+import traceback
 import uuid
 from collections.abc import Mapping
+from types import TracebackType
 
 from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -18,6 +20,7 @@ from .words import Words, words_for
 
 log = logging.getLogger(__name__)
 
+ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 DEFAULT_RETRY_AFTER = 30  # seconds
 HTTP_ERRORS = {
     403: ("You may not do that", "Ask the people who run this site for access."),
@@ -50,6 +53,33 @@ def log_failure(error: Exception) -> str:
     return reference
 
 
+def log_crash(exc_info: ExcInfo | None = None) -> None:
+    """Log an exception that no error handler expects, with the reference that the error page shows.
+
+    Flask's own line has the decoded path, in which a line break would forge a line of the log.
+    """
+    if exc_info and isinstance(exc_info[1], StoreError):  # `_crash_page` makes a failure of it
+        return
+    g.crash_reference = str(uuid.uuid4())
+    form = "crashed: reference=%s method=%r path=%r"
+    log.error(form, g.crash_reference, request.method, request.path, exc_info=exc_info)
+
+
+def _escape_traceback(line: logging.LogRecord) -> bool:
+    """Indent the traceback and escape its control characters: an exception can repeat what a request sent."""
+    if line.exc_info and line.exc_info[0]:
+        text = "".join(traceback.format_exception(*line.exc_info))
+        line.exc_text = "\n".join(f"  {_escaped(part)}" for part in text.rstrip("\n").split("\n"))
+    return True
+
+
+def _escaped(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+log.addFilter(_escape_traceback)
+
+
 def _failure_page(error: Exception) -> Response:
     words, reference = _words(error), log_failure(error)
     headers = {}
@@ -72,8 +102,9 @@ def _http_error_page(error: HTTPException) -> Response:
 def _crash_page(error: InternalServerError) -> Response:
     if isinstance(error.original_exception, StoreError):  # while changes of a view were being saved
         return _failure_page(error.original_exception)
-    reference = str(uuid.uuid4())
-    log.error("crashed: reference=%s path=%r", reference, request.path)
+    if "crash_reference" not in g:  # a view has raised InternalServerError itself
+        log_crash()
+    reference = g.crash_reference
     words = Words(500, "Something broke on this site", sign_in_again=False)
     return _respond(words, reference=reference)
 

@@ -1,8 +1,10 @@
-"""Share one slow call among the requests that need its result."""
+"""Share one slow call among requests, and the slots for calls among sessions."""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -12,6 +14,10 @@ MOST_WAITING = 3  # requests that may wait for one call; each of them holds a th
 
 class TooManyWaiting(Exception):
     """Enough requests wait for this call already."""
+
+
+class ShareTaken(Exception):
+    """As many calls as one session may have are under way."""
 
 
 @dataclass
@@ -53,3 +59,27 @@ class SharedCalls(Generic[T]):
         finally:
             with self._lock:
                 del self._running[key]
+
+
+class FairShares:
+    """Gives each session a share of the slots for calls, so that one cannot take them all."""
+
+    def __init__(self, most_calls: int) -> None:
+        self._most_calls = most_calls  # of one session at a time
+        self._lock = threading.Lock()
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def one_of(self, session_id: str) -> Iterator[None]:
+        """Count a call while it is under way. Raises ShareTaken when the session has too many."""
+        with self._lock:
+            if self._under_way[session_id] == self._most_calls:
+                raise ShareTaken
+            self._under_way[session_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[session_id] -= 1
+                if not self._under_way[session_id]:
+                    del self._under_way[session_id]

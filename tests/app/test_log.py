@@ -1,14 +1,16 @@
 """What the log holds, and what it never does."""
 
+import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.helpers.app import RunningApp
-from tests.helpers.browser import Browser, parameters, send_lines, with_query
+from tests.helpers.app import RunningApp, ServeApp
+from tests.helpers.browser import Browser, Document, parameters, send_lines, with_query
 from tests.helpers.engine import is_in_the_log
 from tests.helpers.processes import Program, answers, free_port
 from tests.helpers.tenant import Tenant
@@ -76,6 +78,26 @@ def test_a_path_cannot_forge_a_line_of_the_log(
             send_lines(shared_app.port, f"GET {path} HTTP/1.1", f"Host: {host}", "Accept: text/html")
 
     assert not [message for message in caplog.messages if "\n" in message or "\r" in message]
+
+
+def test_a_crash_is_one_entry_of_the_log_with_the_reference_on_the_page(
+    serve_app: ServeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = serve_app()
+
+    @app.flask.get("/reports/<name>")
+    def report(name: str) -> str:
+        raise LookupError(f"no report {name}")
+
+    answer = requests.get(f"{app.url}/reports/x%0aFORGED%1b[2J", headers={"Accept": "text/html"}, timeout=10)
+    [reference] = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", Document(answer.text).text)
+    [crash] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    first, *rest = logging.Formatter().format(crash).split("\n")
+
+    assert answer.status_code == 500
+    assert first == f"crashed: reference={reference} method='GET' path='/reports/x\\nFORGED\\x1b[2J'"
+    assert rest[0] == "  Traceback (most recent call last):"
+    assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
 def test_a_sub_cannot_forge_a_line_of_the_log(

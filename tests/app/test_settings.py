@@ -1,10 +1,14 @@
 """The settings: what is read, from where, and what is said when something is wrong."""
 
+import base64
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import uuid
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import pytest
 
 import app_config
 from signin.authorities import B2C, ENTRA_ID, ENTRA_ID_MANY_TENANTS, EXTERNAL_ID, OPENID_CONNECT
+from signin.configuration import casts
 from tests.helpers.processes import ROOT
 
 GOOD = {
@@ -83,6 +88,11 @@ def test_a_secret_is_never_repeated() -> None:
         ("SECRET_KEY", "k" * 64),
         ("SECRET_KEY", "0123" * 16),
         ("SECRET_KEY", "0123456789" * 4),  # one piece, repeated
+        ("SECRET_KEY", "abcdefghijklmnopqrstuvwxyz0123456789"),
+        ("SECRET_KEY", "a" * 30 + "bcdefgh"),
+        ("SECRET_KEY", "".join(letter * 8 for letter in "abcdefgh")),
+        ("SECRET_KEY", "12345678901234567890123456789012"),
+        ("SECRET_KEY", "11111111-2222-3333-4444-567890abcdef"),
         ("SECRET_KEY", "change-me-" + GOOD["SECRET_KEY"]),
         ("SECRET_KEY", "my-secret-" + GOOD["SECRET_KEY"]),
         ("SECRET_KEY", GOOD["SECRET_KEY"] + "-example"),
@@ -113,6 +123,22 @@ def test_a_secret_is_never_repeated() -> None:
 def test_a_malformed_setting_is_refused(name: str, value: str) -> None:
     with pytest.raises(app_config.ConfigError):
         app_config.read(GOOD | {name: value})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(lambda key: base64.urlsafe_b64encode(key).decode(), id="Base64"),
+        pytest.param(lambda key: key.hex(), id="64 hexadecimal digits"),
+        pytest.param(lambda key: key[:16].hex(), id="32 hexadecimal digits"),
+        pytest.param(lambda key: str(uuid.UUID(bytes=key[:16])), id="UUID"),
+    ],
+)
+def test_a_random_secret_key_is_never_refused(form: Callable[[bytes], str]) -> None:
+    numbers = random.Random(1)  # noqa: S311 - the same keys each time
+    keys = [form(numbers.randbytes(32)) for _ in range(10_000)]
+
+    assert [casts.secret_key(key) for key in keys] == keys
 
 
 NO_AUTHORITY = {name: GOOD[name] for name in ("CLIENT_ID", "CLIENT_SECRET", "SECRET_KEY")}

@@ -29,6 +29,7 @@ REFUSED = {
     "a long path": (414, [f"GET /{'x' * 9_000} HTTP/1.1", "Host: app.example"]),
     "many headers": (431, ["GET / HTTP/1.1", *(f"X-{n}: <script>" for n in range(100))]),
     "a long header": (431, ["GET / HTTP/1.1", f"Cookie: {'x' * 40_000}"]),
+    "large headers": (431, ["GET /healthz HTTP/1.1", *(f"X-{n}: {'x' * 9_000}" for n in range(12))]),
     "a header without a name": (400, ["GET / HTTP/1.1", ": <script>"]),
     "an unknown coding": (501, ["POST / HTTP/1.1", "Host: app.example", "Transfer-Encoding: <script>"]),
 }

@@ -5,13 +5,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from signin.oidc.http_client import (
     LARGEST_BODY,
+    MOST_LOOKUPS,
     Bulkhead,
     HttpClient,
     HttpError,
@@ -266,6 +269,45 @@ def test_name_that_does_not_resolve() -> None:
         client(url).request("GET", url)
 
 
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A resolver that has an answer for localhost only, and hangs for others. Yields what it is asked."""
+    asked: list[str] = []
+    end = threading.Event()
+    system = socket.getaddrinfo
+
+    def hang(host: str, *rest: Any, **options: Any) -> Any:
+        asked.append(host)
+        if host != "localhost":
+            end.wait()
+        return system("localhost", *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield asked
+    end.set()
+
+
+def test_name_resolution_that_hangs_ends_at_the_deadline(resolver: list[str]) -> None:
+    url = "http://slow.example/"
+    began = time.monotonic()
+    with pytest.raises(HttpTimeout):
+        client(url, DEADLINE).request("GET", url)
+    assert time.monotonic() - began < DEADLINE + 0.5
+    assert resolver == ["slow.example"]
+
+
+def test_name_resolution_that_hangs_occupies_few_threads_and_no_other_name(resolver: list[str]) -> None:
+    url = "http://slower.example/"
+    http = client(url, 0.1)
+    for _ in range(MOST_LOOKUPS + 2):
+        with pytest.raises(HttpTimeout):
+            http.request("GET", url)
+    assert len(resolver) == MOST_LOOKUPS
+
+    with serving(sends(OK, b"Content-Length: 2\r\n\r\nok")) as server:
+        assert http.request("GET", server.url.replace("127.0.0.1", "localhost")).text == "ok"
+
+
 def test_refused_connection() -> None:
     with socket.socket() as taken:  # by us, and nothing listens on it
         taken.bind(("127.0.0.1", 0))
@@ -279,6 +321,30 @@ def test_ca_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
     with pytest.raises(HttpError):
         client("https://127.0.0.1:1/").request("GET", "https://127.0.0.1:1/")
+
+
+def test_bulkheads_share_the_slots_of_the_one_around_them() -> None:
+    outer = Bulkhead(2)
+    first, second = Bulkhead(1, within=outer), Bulkhead(2, within=outer)
+
+    def is_refused(bulkhead: Bulkhead) -> bool:
+        def enter() -> bool:
+            try:
+                with bulkhead:
+                    return False
+            except HttpOverloaded:
+                return True
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(enter).result()
+
+    with first:
+        assert [is_refused(first), is_refused(second)] == [True, False]
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(second.__enter__).result()
+            assert is_refused(second)
+            pool.submit(second.__exit__).result()
+    assert not is_refused(first)
 
 
 def test_bulkhead_refuses_at_once_and_lets_a_thread_in_again() -> None:
