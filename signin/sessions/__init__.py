@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from .guarded_store import GuardedStore
-from .records import FoundSession, Records, SessionEnded, handle_of
+from .names import handle_of, new_handle
+from .records import SIGN_IN_LASTS, FoundSession, Records
 from .sealing import Seal
 from .store import LockTimeout, Store, StoreError, StoreUnusable
+from .successors import SessionEnded
 
 __all__ = [
+    "SIGN_IN_LASTS",
     "FoundSession",
     "LockTimeout",
     "Records",
@@ -17,6 +20,7 @@ __all__ = [
     "StoreError",
     "StoreUnusable",
     "handle_of",
+    "new_handle",
     "open_store",
 ]
 

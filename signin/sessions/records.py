@@ -33,34 +33,29 @@ Both times come from the store, so that it does not matter which machine noted t
 
 import json
 import logging
-import re
 import secrets
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
+from .names import SESSION_ID, handle_of, handles_of, record, record_of
 from .sealing import Seal
 from .store import Store, StoreError
+from .successors import Rows, SessionEnded, Successors
 
 log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
 MOST_PRESENTED = 4  # ids that a sign-in looks at; a browser sends one
 MOST_SIGN_OUTS = 16  # ids that a sign-out looks at
-MOST_SUCCESSORS = 50  # of one session that a sign-in follows
 MOST_SESSIONS = 50  # of one index, such as a user
 SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
 SIGN_IN_LASTS = 2 * 3600  # seconds within which a sign-in has come to its end, after a password reset too
+SUCCESSOR_LASTS = SIGN_IN_LASTS + 300  # seconds; longer than any sign-in that has to find it
 SIGN_OUT_MARK = "signed out at "  # a member of an index that is no handle
-SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-
-
-class SessionEnded(Exception):
-    """A session that a sign-in began in or was to replace has ended, or now belongs to another account."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +70,12 @@ class FoundSession:
     last_used: int
 
 
-class _Latest(NamedTuple):
-    """The latest session of a row of successors."""
-
-    session_id: str | None  # None if it has not been found as a successor
-    is_there: bool
-
-
 class Records:
     """`idle` and `absolute` are lifetimes in seconds. Every method raises StoreError when the store fails."""
 
     def __init__(self, store: Store, seal: Seal, *, idle: int, absolute: int):
         self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
+        self._successors = Successors(store, seal, SUCCESSOR_LASTS)
         self._extended: dict[str, float] = {}
 
     def now(self) -> float:
@@ -100,13 +89,16 @@ class Records:
             log.warning("the time of the session store is unknown: %s", error)
             return time.time()
 
-    def latest(self, session_ids: Iterable[str]) -> dict[str, bool]:
+    def latest(self, session_ids: Iterable[str], linked: Collection[str] = ()) -> dict[str, bool]:
         """What a sign-in that begins has to remember, if the browser presents these ids now.
 
         They are the handles of the latest sessions that have followed these, and whether each is still there.
+        `linked` are the handles that the browser's other pending sign-ins remember as ended or as not there
+        yet. A browser without any of these remembers `new_handle()`.
         """
-        latest = self._latest(_handles_of(session_ids)[:MOST_PRESENTED])
-        return {handle: session.is_there for handle, session in latest.items()}
+        handles = [*handles_of(session_ids)[:MOST_PRESENTED], *linked]
+        rows = self._successors.follow(dict.fromkeys(handles))
+        return {handle: session.is_there for handle, session in rows.latest.items()}
 
     def start(
         self,
@@ -121,38 +113,45 @@ class Records:
         """Make a session and return its new id; `data` says when it `started`, in seconds since the epoch.
 
         `find` and `sign_out_all` find the session by its `indexes`. `began` is when the user began to sign
-        in, by default now: raises SessionEnded after a later sign-out of one of the indexes.
+        in, by default now, and at most SIGN_IN_LASTS ago: raises SessionEnded after a later sign-out of one
+        of the indexes.
 
         `began_in` is what `latest` said when the user began to sign in. `presented` are the ids that the
         browser sends now. The new session replaces all of these. If another tab with the same `account_id`
         has just replaced them, return that tab's session. Raises SessionEnded if one of them has ended since
         the user began to sign in, or if somebody else has signed in instead.
         """
-        began_in, presented_now = began_in or {}, _handles_of(presented)
+        began_in, presented_now = began_in or {}, handles_of(presented)
         if len(presented_now) > MOST_PRESENTED:
             raise SessionEnded("the browser presents too many sessions")
         had_ended = {handle for handle, was_there in began_in.items() if not was_there}
-        replaced, newer = list(dict.fromkeys([*began_in, *presented_now])), None
-        if len(replaced) > 1:  # one of them may have followed another
-            latest = self._latest(replaced)
-            if any(not session.is_there and handle not in had_ended for handle, session in latest.items()):
+        known = list(dict.fromkeys([*began_in, *presented_now]))
+        replaced, newer = known, None
+        if len(known) > 1:  # one of them may have followed another
+            rows = self._follow_and_close(known)
+            ended = {handle for handle, session in rows.latest.items() if not session.is_there}
+            if ended - had_ended:
                 raise SessionEnded("the user has signed out since the sign-in began")
-            replaced, newer = list(latest), _of_another_tab(latest, presented_now)
+            replaced, newer = list(rows.latest), rows.newer_than(presented_now)
+            if newer and handle_of(newer) in began_in and self._account_of(newer) != data["account_id"]:
+                newer = None  # the user has begun to sign in with another account since
         if not newer:
             session_id = self._create(data, tokens, indexes, self.now() if began is None else began, replaced)
             if self._take_the_place_of(replaced, session_id, had_ended):
                 return session_id
-            newer = _of_another_tab(self._latest(replaced), presented_now)
-        found = self.read(newer) if newer else None
-        if newer is None or found is None or found["account_id"] != data["account_id"]:
+            rows = self._follow_and_close(replaced)
+            newer = rows.newer_than(presented_now)
+        if newer is None or self._account_of(newer) != data["account_id"]:
             raise SessionEnded("the session that this sign-in was to replace has ended")
+        for handle in had_ended.intersection(rows.latest):
+            self._successors.add(handle, newer)
         return newer
 
     def read(self, session_id: str) -> dict[str, Any] | None:
         """A session's data; None if there is no such session, or it cannot be trusted."""
         if not SESSION_ID.fullmatch(session_id):
             return None
-        name = _name("session", session_id)
+        name = record_of("session", session_id)
         text = self._seal.unseal_bytes(name, self._store.get(name))
         if text is None:
             return None
@@ -167,17 +166,17 @@ class Records:
 
     def replace(self, session_id: str, data: dict[str, Any]) -> bool:
         """Keep `data` instead. False if the session has ended."""
-        name = _name("session", session_id)
+        name = record_of("session", session_id)
         return self._store.replace(name, self._seal.seal_bytes(name, _as_json(data)), self._time_left(data))
 
     def tokens(self, session_id: str) -> str:
         """The session's tokens; empty if there are none."""
-        name = _name("tokens", session_id)
+        name = record_of("tokens", session_id)
         return (self._seal.unseal_bytes(name, self._store.get(name)) or b"").decode()
 
     def replace_tokens(self, session_id: str, data: dict[str, Any], tokens: str) -> bool:
         """Keep these tokens instead, for the session with this `data`. False if the session has ended."""
-        name = _name("tokens", session_id)
+        name = record_of("tokens", session_id)
         return self._store.replace(name, self._seal.seal_bytes(name, tokens.encode()), self._time_left(data))
 
     def lock_tokens(self, session_id: str, *, patience: float) -> AbstractContextManager[None]:
@@ -185,20 +184,23 @@ class Records:
 
         Raises LockTimeout after waiting for `patience` seconds.
         """
-        return self._store.lock(_name("refreshing", session_id), lease=LEASE, patience=patience)
+        return self._store.lock(record_of("refreshing", session_id), lease=LEASE, patience=patience)
 
-    def sign_out(self, session_ids: Iterable[str], indexes: Collection[str] = ()) -> bool:
+    def sign_out(
+        self, session_ids: Iterable[str], indexes: Collection[str] = (), linked: Collection[str] = ()
+    ) -> bool:
         """End these sessions for good, and those that sign-ins under way have put in their place.
 
-        They also leave these `indexes`. Without that, `find` removes them later.
+        They also leave these `indexes`. Without that, `find` removes them later. `linked` are the handles
+        that the browser's pending sign-ins remember, as for `latest`.
 
         Ignores ids that are malformed. False if there are so many that it has not looked at all of them.
         Raises StoreError if a session may still be there; everything that can be deleted has been deleted
         then.
         """
-        handles = _handles_of(session_ids)
+        handles = handles_of(session_ids)
         looked_at = handles[:MOST_SIGN_OUTS]
-        self._end(looked_at)
+        self._end([*looked_at, *linked])
         if looked_at:
             for index in indexes:
                 self._leave(index, looked_at)
@@ -211,17 +213,15 @@ class Records:
             handles = _handles(self._store.members(name))
             if not handles:
                 continue
-            records = self._store.get_many(
-                [_record(kind, h) for h in handles for kind in ("session", "used")]
-            )
+            records = self._store.get_many([record(kind, h) for h in handles for kind in ("session", "used")])
             for handle in handles:
-                session, used = _record("session", handle), _record("used", handle)
+                session, used = record("session", handle), record("used", handle)
                 text = self._seal.unseal_bytes(session, records.get(session))
                 data = json.loads(text) if text else None
                 if data and time.time() <= data["started"] + self._absolute:
                     last_used = self._seal.unseal_bytes(used, records.get(used)) or data["started"]
                     found.append(FoundSession(handle, data, int(last_used)))
-            if gone := [handle for handle in handles if _record("session", handle) not in records]:
+            if gone := [handle for handle in handles if record("session", handle) not in records]:
                 self._store.remove(name, *gone)
         return sorted(found, key=lambda session: session.data["started"], reverse=True)
 
@@ -253,7 +253,7 @@ class Records:
 
     def check(self) -> None:
         """Write a record, read it back and delete it."""
-        name = _name("check", secrets.token_urlsafe(32))
+        name = record_of("check", secrets.token_urlsafe(32))
         written = secrets.token_bytes(16)
         self._store.create(name, written, 60)
         if self._store.get(name) != written:
@@ -271,9 +271,9 @@ class Records:
     ) -> str:
         session_id = secrets.token_urlsafe(32)
         contents = {
-            _name("tokens", session_id): tokens.encode(),
-            _name("used", session_id): _now(),
-            _name("session", session_id): _as_json(data),
+            record_of("tokens", session_id): tokens.encode(),
+            record_of("used", session_id): _now(),
+            record_of("session", session_id): _as_json(data),
         }
         sealed = {name: self._seal.seal_bytes(name, content) for name, content in contents.items()}
         self._store.create_all(sealed, self._time_left(data))
@@ -289,7 +289,7 @@ class Records:
             others = [other for other in _handles(members) if other != handle and other not in replaced]
             if len(others) >= MOST_SESSIONS:
                 self._make_room(name, others)
-        self._note_extended(_name("session", session_id))
+        self._note_extended(record_of("session", session_id))
         return session_id
 
     def _signed_out_since(self, began: float, name: str, members: Iterable[str]) -> bool:
@@ -306,8 +306,8 @@ class Records:
     def _make_room(self, name: str, handles: Sequence[str]) -> None:
         """End the oldest of these sessions, so that there is room for one more. The oldest comes first."""
         try:
-            there = self._store.get_many([_record("session", handle) for handle in handles])
-            live = [handle for handle in handles if _record("session", handle) in there]
+            there = self._store.get_many([record("session", handle) for handle in handles])
+            live = [handle for handle in handles if record("session", handle) in there]
             kept = live[-(MOST_SESSIONS - 1) :]
             if ended := live[: len(live) - len(kept)]:
                 self._delete(ended)
@@ -329,7 +329,7 @@ class Records:
     def _delete(self, handles: Iterable[str], *names: str) -> int:
         """Delete the records of these sessions and those with these names. Return how many there were."""
         kinds = ("session", "tokens", "used")
-        return self._store.delete(*(_record(kind, handle) for handle in handles for kind in kinds), *names)
+        return self._store.delete(*(record(kind, handle) for handle in handles for kind in kinds), *names)
 
     def _end(self, handles: Sequence[str]) -> None:
         """End these sessions and their successors. Raises StoreError if one may still be there."""
@@ -341,8 +341,7 @@ class Records:
                 failure = error
             if time.monotonic() > deadline:
                 raise failure or StoreError("the store is too slow for this sign-out")
-            found = self._store.get_many([_record("after", handle) for handle in handles])
-            handles = [handle_of(successor) for successor in self._successors_in(found, handles).values()]
+            handles = self._successors.of(handles)
         if failure:
             raise failure
 
@@ -353,26 +352,20 @@ class Records:
         except StoreError as error:
             log.warning("an expired session could not be deleted: %s", error)
 
-    def _successors_in(self, found: Mapping[str, bytes], handles: Iterable[str]) -> dict[str, str]:
-        """The ids of the sessions that have directly followed these, as far as there are any."""
-        names = {handle: _record("after", handle) for handle in handles}
-        ids = {handle: self._seal.unseal_bytes(name, found.get(name)) for handle, name in names.items()}
-        return {handle: session_id.decode() for handle, session_id in ids.items() if session_id}
+    def _account_of(self, session_id: str) -> str | None:
+        data = self.read(session_id)
+        return data["account_id"] if data else None
 
-    def _latest(self, handles: Iterable[str]) -> dict[str, _Latest]:
-        """The latest sessions that have followed these, by their handles. Without a successor, the same."""
-        latest: dict[str, _Latest] = {}
-        ids: dict[str, str | None] = dict.fromkeys(handles)
-        for _ in range(MOST_SUCCESSORS):
-            if not ids:
-                return latest
-            found = self._store.get_many([_record(kind, h) for h in ids for kind in ("session", "after")])
-            successors = self._successors_in(found, ids)
-            for handle, session_id in ids.items():
-                if handle not in successors:
-                    latest[handle] = _Latest(session_id, _record("session", handle) in found)
-            ids = {handle_of(session_id): session_id for session_id in successors.values()}
-        raise SessionEnded("too many sessions have followed one that has ended")
+    def _follow_and_close(self, handles: Collection[str]) -> Rows:
+        """Follow the successors. Make sure that nothing opens a session that has one.
+
+        The sign-in that has replaced the session may be about to delete it, or have failed to. If it is about
+        to, it must not take this for a sign-out. So `used` stays, which a sign-out deletes.
+        """
+        rows = self._successors.follow(handles)
+        if rows.left_over:
+            self._store.delete(*(record(kind, h) for h in rows.left_over for kind in ("session", "tokens")))
+        return rows
 
     def _take_the_place_of(self, handles: Iterable[str], session_id: str, had_ended: Collection[str]) -> bool:
         """Let this new session follow these. False if another tab has been faster.
@@ -380,12 +373,11 @@ class Records:
         Raises SessionEnded if one is gone that had not ended before. Deletes the new session in both cases.
         """
         recorded: list[str] = []
-        for handle in handles:
-            name = _record("after", handle)
-            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), SIGN_IN_LASTS):
+        for handle in sorted(handles):  # in the same order everywhere, so that of two sign-ins one gets all
+            if not self._successors.add(handle, session_id):
                 self._delete([handle_of(session_id)], *recorded)
                 return False
-            recorded.append(name)
+            recorded.append(self._successors.name(handle))
         for handle in handles:
             if handle not in had_ended and not self._delete([handle]):
                 self._delete([handle_of(session_id)], *recorded)
@@ -397,9 +389,9 @@ class Records:
 
     def _extend(self, session_id: str, data: dict[str, Any]) -> None:
         """Move the idle limit on, in twenty steps: a read must not cost a write each time."""
-        name, used = _name("session", session_id), _name("used", session_id)
+        name, used = record_of("session", session_id), record_of("used", session_id)
         try:
-            self._store.extend((name, _name("tokens", session_id)), self._time_left(data))
+            self._store.extend((name, record_of("tokens", session_id)), self._time_left(data))
             self._store.replace(used, self._seal.seal_bytes(used, _now()), self._time_left(data))
         except StoreError as error:  # a page can be shown even if nothing can be written
             log.warning("a session could not be extended: %s", error)
@@ -417,38 +409,6 @@ def _as_json(data: dict[str, Any]) -> bytes:
 
 def _now() -> bytes:
     return str(int(time.time())).encode()
-
-
-def handle_of(session_id: str) -> str:
-    """What names a session: a hash of its id, so that a leaked store opens no session."""
-    return sha256(session_id.encode()).hexdigest()
-
-
-def _of_another_tab(latest: Mapping[str, _Latest], presented: Collection[str]) -> str | None:
-    """The id of the session that another tab has put in place of what the browser presents.
-
-    That tab deletes the session that it has replaced.
-    """
-    live = {handle: session for handle, session in latest.items() if session.is_there}
-    if len(live) != 1:
-        return None
-    [(handle, session)] = live.items()
-    return None if handle in presented else session.session_id
-
-
-def _handles_of(session_ids: Iterable[str]) -> list[str]:
-    """The handles of those that are well-formed, each once."""
-    well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
-    return [handle_of(session_id) for session_id in dict.fromkeys(well_formed)]
-
-
-def _record(kind: str, handle: str) -> str:
-    """A record's name. The braces keep the records of a session together in a Redis cluster."""
-    return f"{kind}:{{{handle}}}"
-
-
-def _name(kind: str, session_id: str) -> str:
-    return _record(kind, handle_of(session_id))
 
 
 def _handles(members: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
@@ -10,7 +10,7 @@ from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, as_name, printable
-from signin.sessions import StoreError, handle_of
+from signin.sessions import StoreError, handle_of, new_handle
 
 from .browser_name import browser_name
 from .engine import Engine, engine
@@ -90,17 +90,18 @@ def presented_ids() -> list[str]:
     return request.cookies.getlist(engine().cookies.session)
 
 
-def sessions_to_begin_in() -> dict[str, bool]:
+def sessions_to_begin_in(linked: Collection[str]) -> dict[str, bool]:
     """What a sign-in that begins with this request has to remember of the browser's sessions.
+
+    `linked` are the handles that the browser's other pending flows remember. A flow that begins in no session
+    gets a handle too. It stands for a session that has ended, so that only one sign-in can take its place.
 
     Raises StoreError, and SessionEnded if too many sessions have followed the one that the browser presents.
     """
     session, presented = this_session(), presented_ids()
-    if not presented:
-        return {}
-    if session and presented == [session.sid]:
+    if session and presented == [session.sid] and not linked:
         return {handle_of(session.sid): True}
-    return engine().records.latest(presented)
+    return engine().records.latest(presented, linked) or {new_handle(): False}
 
 
 def start_session(completed: SignIn, pending: "PendingFlow") -> None:

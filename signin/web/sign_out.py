@@ -13,7 +13,7 @@ from .interactions import forget_interactions
 from .responses import go_to, replace_security_headers
 from .session import indexes_of, presented_ids, provider_session_index, this_session, user_index
 from .user import current_user, forget_user
-from .user_flows import forget_pending_flows
+from .user_flows import forget_pending_flows, linked_handles
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _end_records(indexes: list[str], user_id: str, everywhere: bool) -> str:
     """End the session's record, then those of the user's other sessions. Returns the notice that says it."""
     notice = "signed_out"
     try:
-        if not engine().records.sign_out(presented_ids(), indexes):
+        if not engine().records.sign_out(presented_ids(), indexes, linked_handles()):
             log.error("sign-out: the request has too many session cookies")
             notice = "signed_out_record_left"
     except StoreError as error:

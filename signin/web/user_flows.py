@@ -91,7 +91,7 @@ def begin_user_flow(
         interaction,
         bool(claims_challenge),
         former.began if former else engine().records.now(),
-        former.began_in if former else sessions_to_begin_in(),
+        former.began_in if former else sessions_to_begin_in(linked_handles()),
     )
     _keep(pending, response)
     return response
@@ -175,9 +175,22 @@ def take_pending_flow() -> PendingFlow | None:
     # The settings may have changed since the flow began.
     if not pending or pending.user_flow not in engine().client.user_flows:
         return None
+    others = dict.fromkeys(linked_handles(but=name), False)
+    pending = replace(pending, began_in=others | pending.began_in)
     g.next_path = pending.next_path  # where the button of an error page leads to
     g.pending_flow = pending
     return pending
+
+
+def linked_handles(*, but: str = "") -> list[str]:
+    """The handles by which the pending flows of this browser are linked, without those of one cookie.
+
+    They stand for what had ended, or was not there, when a flow began.
+    """
+    flows = [_unseal(name, sealed) for name, sealed in _flow_cookies().items() if name != but]
+    began_in = [item for flow in flows if flow for item in flow.began_in.items()]
+    handles = dict.fromkeys(handle for handle, was_there in began_in if not was_there)
+    return list(handles)[:MOST_COOKIES]
 
 
 def forget_pending_flows() -> None:

@@ -3,14 +3,14 @@
 import base64
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import time_machine
 
-from signin.sessions import LockTimeout, Records, Seal, SessionEnded, Store, StoreError
-from tests.signin.interleavings import every_order, run, some_orders
+from signin.sessions import LockTimeout, Records, Seal, SessionEnded, Store, StoreError, handle_of, new_handle
+from tests.signin.interleavings import Choose, every_order, run, some_orders
 
 IDLE, ABSOLUTE = 600, 3600  # seconds
 SEAL = Seal(["a key of forty characters, or even more than that"])
@@ -231,10 +231,11 @@ def test_a_late_tab_gets_the_newest_session_of_the_chain(records: Records) -> No
 
 def test_a_session_that_another_account_has_replaced_is_not_shared(records: Records) -> None:
     before = start(records)
+    began_in = records.latest([before])
     bobs = start(records, presented=before, account="bob")
 
     with pytest.raises(SessionEnded):
-        start(records, presented=before)
+        start(records, presented=before, began_in=began_in)
     assert records.read(bobs)
 
 
@@ -274,6 +275,145 @@ def test_a_sign_out_tries_every_part_although_one_fails(store: Store) -> None:
     with pytest.raises(StoreError):
         records_on(FailsOnce()).sign_out([before])
     assert records.read(after) is None
+
+
+# --- Sign-ins that begin in no session ----------------------------------------------------------------------
+
+
+def start_linked(records: Records, *handles: str, presented: str | None = None) -> str:
+    return start(records, presented, began_in=dict.fromkeys(handles, False))
+
+
+def test_two_sign_ins_that_are_linked_share_the_session(records: Records) -> None:
+    handle = new_handle()
+    first, second = start_linked(records, handle), start_linked(records, handle)
+
+    assert first == second
+    assert records.read(first)
+
+
+def test_a_linked_sign_in_that_completes_after_the_sign_out_is_refused(records: Records) -> None:
+    handle = new_handle()
+    records.sign_out([start_linked(records, handle)])
+
+    with pytest.raises(SessionEnded):
+        start_linked(records, handle)
+
+
+def test_a_sign_in_that_joins_another_tab_passes_its_links_on(records: Records) -> None:
+    one, other = new_handle(), new_handle()
+    session_id = start_linked(records, one)
+    assert start_linked(records, other, one) == session_id
+    records.sign_out([session_id])
+
+    with pytest.raises(SessionEnded):
+        start_linked(records, other)
+
+
+def test_a_sign_in_that_begins_after_the_linked_session_has_ended_succeeds(records: Records) -> None:
+    handle = new_handle()
+    records.sign_out([start_linked(records, handle)])
+    began_in = records.latest([], [handle])
+
+    assert records.read(start(records, began_in={handle: False} | began_in))
+
+
+def test_a_sign_out_without_a_session_ends_what_linked_sign_ins_have_led_to(records: Records) -> None:
+    handle = new_handle()
+    session_id = start_linked(records, handle)
+    records.sign_out([], linked=[handle])
+
+    assert records.read(session_id) is None
+
+
+def linked_sign_in(*handles: str) -> Callable[[Store], str]:
+    return lambda store: start_linked(records_on(store), *handles)
+
+
+@pytest.mark.parametrize("orders", [every_order, lambda: some_orders(70)], ids=["one handle", "two handles"])
+def test_in_every_order_two_linked_sign_ins_end_with_one_session(
+    store: Store, orders: Callable[[], Iterator[Choose]]
+) -> None:
+    records, two = records_on(store), orders is not every_order
+    for choose in orders():
+        one, other = new_handle(), new_handle()
+        ways = [(one, other), (other, one)] if two else [(one,), (one,)]
+        first, second = run(store, [linked_sign_in(*handles) for handles in ways], choose)
+
+        assert first == second
+        assert records.read(first)
+
+
+def test_no_order_of_two_linked_sign_ins_and_a_sign_out_leaves_a_session(store: Store) -> None:
+    """The browser gets the first session, and signs out of it while the other sign-in is under way."""
+    records = records_on(store)
+    for choose in every_order():
+        one, other = new_handle(), new_handle()
+        session_id = start_linked(records, one)
+        signed_in, signed_out = run(store, [linked_sign_in(one, other), sign_out_of(session_id)], choose)
+
+        assert signed_out is True
+        assert isinstance(signed_in, SessionEnded) or records.read(signed_in) is None
+
+
+# --- A sign-in that could not delete the session it replaced ------------------------------------------------
+
+
+class CannotDelete:
+    def __init__(self, store: Store):
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return self.fail if name == "delete" else getattr(self._store, name)
+
+    def fail(self, *names: str) -> int:
+        raise StoreError("no permission")
+
+
+@pytest.fixture
+def half_replaced(store: Store) -> str:
+    """A session that has a successor, and is still there."""
+    session_id = start(records_on(store))
+    with pytest.raises(StoreError):
+        start(records_on(CannotDelete(store)), presented=session_id)
+    return session_id
+
+
+def test_the_next_sign_in_closes_a_session_that_could_not_be_deleted(
+    records: Records, half_replaced: str
+) -> None:
+    session_id = start(records, presented=half_replaced, began_in={handle_of(half_replaced): True})
+
+    assert records.read(session_id)
+    assert records.read(half_replaced) is None
+    assert records.tokens(half_replaced) == ""
+
+
+def test_another_account_can_sign_in_although_a_session_could_not_be_deleted(
+    records: Records, half_replaced: str
+) -> None:
+    with pytest.raises(SessionEnded):
+        start(records, half_replaced, "bob", began_in={handle_of(half_replaced): True})
+    bobs = start(records, half_replaced, "bob")
+
+    assert records.read(bobs)
+    assert records.read(half_replaced) is None
+    records.sign_out([half_replaced])
+    assert records.read(bobs) is None
+
+
+def test_no_order_after_a_failed_deletion_leaves_a_session(store: Store) -> None:
+    records = records_on(store)
+    for choose in some_orders(40):
+        session_id = start(records)
+        with pytest.raises(StoreError):
+            start(records_on(CannotDelete(store)), presented=session_id)
+        sign_in = sign_in_with(records, session_id)
+        signed_in, signed_out = run(store, [sign_in, sign_out_of(session_id)], choose)
+
+        assert signed_out is True
+        assert records.read(session_id) is None
+        assert isinstance(signed_in, SessionEnded) or records.read(signed_in) is None
 
 
 def sign_in_with(records: Records, presented: str) -> Callable[[Store], str]:
