@@ -163,9 +163,9 @@ class User(Browser):
 
     def __init__(self, instances: Instances, tenant: Tenant, **account: str):
         super().__init__(instances.first.url, tenant)
-        before = instances.store.names()
+        before = session_records(instances.store)
         self.sign_in(**account)
-        self.records = sorted(instances.store.names() - before)
+        self.records = sorted(session_records(instances.store) - before)
 
 
 def visit(app: RunningApp, browser: Browser, path: str, method: str = "get") -> requests.Response:
