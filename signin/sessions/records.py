@@ -164,6 +164,14 @@ class Records:
             self._extend(session_id, data)
         return data
 
+    def successor(self, session_ids: Iterable[str]) -> str | None:
+        """The id of the session that has taken the place of these, if it is there."""
+        handles = handles_of(session_ids)[:MOST_PRESENTED]
+        try:
+            return self._successors.follow(handles).newer_than(handles)
+        except SessionEnded:
+            return None
+
     def replace(self, session_id: str, data: dict[str, Any]) -> bool:
         """Keep `data` instead. False if the session has ended."""
         name = record_of("session", session_id)
@@ -235,21 +243,20 @@ class Records:
         return False
 
     def sign_out_all(self, index: str, *, keep: str | None = None) -> None:
-        """End all sessions of an index but the one with the id `keep`, and the sign-ins that are under way.
+        """End all sessions of an index, and the sign-ins that are under way.
+
+        The session with the id `keep` stays, or what has taken its place meanwhile.
 
         Raises StoreError if a session may still be there.
         """
-        kept = handle_of(keep) if keep else None
         names = self._index_names(index)
-        try:
-            self._store.add(names[0], f"{SIGN_OUT_MARK}{self._store.now()}", SIGN_IN_LASTS)
-        except StoreError as error:  # a full store takes no sign-in either, and it can still delete
-            log.warning("a sign-out could not be recorded: %s", error)
-        for name in names:
-            handles = [handle for handle in _handles(self._store.members(name)) if handle != kept]
-            if handles:
-                self._delete(handles)
-                self._store.remove(name, *handles)
+        self._mark_sign_out(names[0])
+        members = {name: _handles(self._store.members(name)) for name in names}
+        kept = self._with_successors(keep) if keep else set()
+        for name, handles in members.items():
+            if ended := [handle for handle in handles if handle not in kept]:
+                self._delete(ended)
+                self._store.remove(name, *ended)
 
     def check(self) -> None:
         """Write a record, read it back and delete it."""
@@ -292,11 +299,26 @@ class Records:
         self._note_extended(record_of("session", session_id))
         return session_id
 
+    def _mark_sign_out(self, name: str) -> None:
+        """Note the time of a sign-out in this set, in place of earlier ones."""
+        try:
+            now = self._store.now()
+            members = self._store.add(name, f"{SIGN_OUT_MARK}{now}", SIGN_IN_LASTS)
+            earlier = [mark for mark in members if mark.startswith(SIGN_OUT_MARK) and _time_of(mark) < now]
+            if earlier:
+                self._store.remove(name, *earlier)
+        except StoreError as error:  # a full store takes no sign-in either, and it can still delete
+            log.warning("a sign-out could not be recorded: %s", error)
+
+    def _with_successors(self, session_id: str) -> set[str]:
+        handle = handle_of(session_id)
+        return {handle, *self._successors.follow([handle]).latest}
+
     def _signed_out_since(self, began: float, name: str, members: Iterable[str]) -> bool:
         marks = [member for member in members if member.startswith(SIGN_OUT_MARK)]
         if not marks:
             return False
-        latest, now = max(float(mark.removeprefix(SIGN_OUT_MARK)) for mark in marks), self._store.now()
+        latest, now = max(map(_time_of, marks)), self._store.now()
         if latest > now:
             # The clock has been set back. Refuse this sign-in, and let the next one pass.
             self._store.remove(name, *marks)
@@ -413,3 +435,7 @@ def _now() -> bytes:
 
 def _handles(members: Iterable[str]) -> list[str]:
     return [member for member in members if not member.startswith(SIGN_OUT_MARK)]
+
+
+def _time_of(mark: str) -> float:
+    return float(mark.removeprefix(SIGN_OUT_MARK))

@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from signin.sessions import handle_of
+from signin.sessions import StoreError, handle_of
 
 from .engine import engine
-from .session import this_session, user_index
+from .session import session_to_end, this_session, user_index
 from .user import current_user
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,16 @@ def end_my_session(handle: str) -> bool:
 
 
 def may_be_signed_in() -> bool:
-    """Whether somebody is signed in, as far as that is known: the store may not answer."""
-    return bool(current_user) or this_session().unavailable
+    """Whether somebody is signed in, as far as that is known: the store may not answer.
+
+    A browser whose session has just been replaced counts, although it may not have the new cookie yet.
+    """
+    if current_user or this_session().unavailable:
+        return True
+    try:
+        return bool(session_to_end()[1])
+    except StoreError:
+        return True
 
 
 def end_my_other_sessions() -> None:

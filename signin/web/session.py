@@ -104,6 +104,17 @@ def sessions_to_begin_in(linked: Collection[str]) -> dict[str, bool]:
     return engine().records.latest(presented, linked) or {new_handle(): False}
 
 
+def session_to_end() -> tuple[str, dict[str, Any]]:
+    """The id and data of this session. If a sign-in has just replaced it, those of the new session.
+
+    The browser may not have the new cookie yet. The data is empty if nobody is signed in. Raises StoreError.
+    """
+    session = this_session()
+    successor = None if session else engine().records.successor(presented_ids())
+    data = engine().records.read(successor) if successor else None
+    return (successor, data) if successor and data else (session.sid or "", dict(session))
+
+
 def start_session(completed: SignIn, pending: "PendingFlow") -> None:
     """Start a session under a new id. It takes the place of the browser's sessions.
 

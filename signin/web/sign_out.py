@@ -1,6 +1,7 @@
 """Signing out: here first, then at the sign-in service."""
 
 import logging
+from typing import Any
 
 from flask import Response, request
 
@@ -11,8 +12,15 @@ from .engine import engine
 from .errors import log_failure
 from .interactions import forget_interactions
 from .responses import go_to, replace_security_headers
-from .session import indexes_of, presented_ids, provider_session_index, this_session, user_index
-from .user import current_user, forget_user
+from .session import (
+    indexes_of,
+    presented_ids,
+    provider_session_index,
+    session_to_end,
+    this_session,
+    user_index,
+)
+from .user import forget_user
 from .user_flows import forget_pending_flows, linked_handles
 
 log = logging.getLogger(__name__)
@@ -23,12 +31,14 @@ LONGEST_SID = 500  # characters of `iss` and `sid` together
 def end_session(*, everywhere: bool = False) -> Response:
     """End the session here, then send the browser to the sign-in service to end its session too.
 
-    With `everywhere`, the user's other sessions end too, and sign-ins that are under way. Whatever fails, the
-    browser loses its cookies, and the next page says what could not be done.
+    If a sign-in has just replaced the session, the new one ends. With `everywhere`, the user's other sessions
+    end too, and sign-ins that are under way. Whatever fails, the browser loses its cookies, and the next page
+    says what could not be done.
     """
-    user_id, claims, session_id = current_user.id, current_user.claims, this_session().sid
-    id_token_source = _token_cache(session_id) if current_user else ""
-    indexes = indexes_of(user_id, claims) if current_user else []
+    session_id, data = _session_to_end()
+    user_id, claims = data.get("user_id", ""), data.get("claims", {})
+    id_token_source = _token_cache(session_id) if data else ""
+    indexes = indexes_of(user_id, claims) if data else []
     notice = _end_records(indexes, user_id, everywhere)
     session = this_session()
     session.clear()
@@ -68,6 +78,14 @@ def front_channel_sign_out() -> Response:
         }
     )
     return Response("Signed out.\n", mimetype="text/plain")
+
+
+def _session_to_end() -> tuple[str, dict[str, Any]]:
+    try:
+        return session_to_end()
+    except StoreError as error:
+        log.error("session store: the session could not be read at sign-out: %s", error)
+        return "", {}
 
 
 def _token_cache(session_id: str) -> str:

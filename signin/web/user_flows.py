@@ -19,6 +19,7 @@ from signin.oidc import (
     checked_claims,
     checked_hints,
 )
+from signin.sessions import SIGN_IN_LASTS
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
@@ -174,6 +175,9 @@ def take_pending_flow() -> PendingFlow | None:
     pending = _unseal(name, sealed)
     # The settings may have changed since the flow began.
     if not pending or pending.user_flow not in engine().client.user_flows:
+        return None
+    # Each user flow has its own cookie, but the store forgets what has ended since the first of them began.
+    if pending.began < engine().records.now() - SIGN_IN_LASTS:
         return None
     others = dict.fromkeys(linked_handles(but=name), False)
     pending = replace(pending, began_in=others | pending.began_in)

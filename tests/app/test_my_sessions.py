@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from tests.helpers.app import RunningApp
 from tests.helpers.browser import Browser, assert_page, greeted
@@ -118,6 +119,25 @@ def test_a_sign_in_that_is_under_way_does_not_survive(
 
         assert_page(answer, 409)
         assert newcomer.signed_in_as() is None
+
+
+def signed_in_with_the_answer_on_its_way(browser: Browser) -> str:
+    """Replace the session while the browser keeps its old cookie. Returns the new session's id."""
+    callback = browser.callback_url()
+    answer = requests.get(callback, headers=browser.cookie_header, allow_redirects=False, timeout=10)
+    return answer.cookies["signin_session"]
+
+
+def test_signing_out_everywhere_works_while_the_answer_of_a_sign_in_is_on_its_way(
+    browser: Browser, second: Browser
+) -> None:
+    session_id = signed_in_with_the_answer_on_its_way(browser)
+    answer = browser.post("/sessions", fields={"end": "all"}, follow=False)
+
+    assert answer.status_code == 303
+    assert "id_token_hint" in answer.headers["Location"]
+    assert greeted(requests.get(browser.app_url, cookies={"signin_session": session_id}, timeout=10)) is None
+    assert second.signed_in_as() is None
 
 
 def test_a_sign_in_that_begins_afterwards_succeeds(user: User, other: User) -> None:

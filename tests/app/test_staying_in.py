@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
 
 from tests.helpers.app import RunningApp, ServeApp
-from tests.helpers.browser import Browser, Document, greeted, set_cookies
+from tests.helpers.browser import Browser, Document, greeted, parameters, set_cookies
 from tests.helpers.processes import Redis
 from tests.helpers.stores import Instances, RedisKeys, SqliteFile, User, home_with
-from tests.helpers.tenant import Tenant
+from tests.helpers.tenant import Held, Tenant
 from tests.helpers.waiting import clock_at
 
 MINUTES = 60
@@ -59,6 +60,73 @@ def test_a_sign_out_after_two_callbacks_with_the_same_cookies_ends_all_three_ses
 
     sessions = [browser.session_id, *signed_in]
     assert [greeted(home_with(shared_app, session_id)) for session_id in sessions] == [None] * 3
+
+
+def test_two_tabs_that_a_browser_restores_sign_in_to_one_session(
+    shared_app: RunningApp, browser: Browser
+) -> None:
+    """Neither tab has a cookie when it begins. Then both come back before either answer has arrived."""
+    first, cookies = browser.callback_url(), browser.cookies
+    for name in cookies:
+        browser.http.cookies.clear("localhost.local", "/", name)
+    second = browser.callback_url()
+    both = {"Cookie": "; ".join(f"{name}={value}" for name, value in (cookies | browser.cookies).items())}
+    answers = [send_with(both, shared_app, callback) for callback in (first, second)]
+    sessions = [answer.cookies["signin_session"] for answer in answers]
+    assert [greeted(home_with(shared_app, session_id)) for session_id in sessions] == ["Ada Lovelace"] * 2
+
+    send_with({"Cookie": f"signin_session={sessions[1]}"}, shared_app, f"{shared_app.url}/logout", "POST")
+
+    assert [greeted(home_with(shared_app, session_id)) for session_id in sessions] == [None] * 2
+
+
+def test_a_first_sign_in_that_ends_after_another_tab_has_signed_in_and_out_signs_nobody_in(
+    shared_app: RunningApp, browser: Browser, tenant: Tenant
+) -> None:
+    callback, cookies = browser.callback_url(), browser.cookie_header
+    held = Held(tenant, "token", lambda: send_with(cookies, shared_app, callback))
+    browser.sign_in().post("/logout")
+
+    assert held.release().status_code == 409
+
+
+def test_a_first_callback_that_is_sent_again_after_the_sign_out_signs_nobody_in(
+    shared_app: RunningApp, browser: Browser
+) -> None:
+    callback, another = browser.callback_url(), browser.callback_url()
+    cookies = browser.cookie_header
+    browser.get(callback).raise_for_status()
+    browser.post("/logout")
+
+    assert send_with(cookies, shared_app, another).status_code == 409
+    assert browser.sign_in().signed_in_as() == "Ada Lovelace"
+
+
+def test_a_sign_out_ends_the_first_session_although_its_cookie_is_still_on_its_way(
+    shared_app: RunningApp, browser: Browser
+) -> None:
+    callback, cookies = browser.callback_url(), browser.cookie_header
+    session_id = send_with(cookies, shared_app, callback).cookies["signin_session"]
+
+    send_with(cookies, shared_app, f"{shared_app.url}/logout", "POST")
+
+    assert greeted(home_with(shared_app, session_id)) is None
+
+
+def test_a_sign_in_of_more_than_two_hours_is_refused_although_each_of_its_user_flows_is_recent(
+    browser: Browser,
+) -> None:
+    forgotten = {"error": "access_denied", "error_description": "AADB2C90118: forgotten"}
+    began = time.time()
+    browser.get("/login", follow=False)
+    statuses = []
+    for minutes in (25, 50, 75, 100, 125):
+        state = parameters(browser.location)["state"]
+        with clock_at(began + minutes * MINUTES):
+            answer = browser.get("/getAToken?" + urlencode(forgotten | {"state": state}), follow=False)
+        statuses.append(answer.status_code)
+
+    assert statuses == [302, 302, 302, 302, 400]
 
 
 # --- A store that fails ------------------------------------------------------------------------------------

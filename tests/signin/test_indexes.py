@@ -96,6 +96,26 @@ def test_one_session_can_be_kept(records: Records, ada: str) -> None:
     assert records.read(other) is None
 
 
+def test_what_has_taken_the_place_of_a_session_is_kept(records: Records, ada: str) -> None:
+    replaced = start(records, ada)
+    newest = start(records, ada, presented=start(records, ada, presented=replaced))
+    records.sign_out_all(ada, keep=replaced)
+
+    assert records.read(newest)
+
+
+def test_an_index_holds_one_mark_however_often_its_sessions_are_ended(store: Store, ada: str) -> None:
+    records = records_on(store)
+    began = records.now()
+    for _ in range(3):
+        records.sign_out_all(ada)
+
+    [name] = [f"index:{{{digest}}}" for digest in SEAL.digests(ada)]
+    assert len(store.members(name)) == 1
+    with pytest.raises(SessionEnded):
+        start(records, ada, began=began)
+
+
 def test_one_session_can_be_ended_by_its_handle(records: Records, ada: str) -> None:
     first = start(records, ada)
     [session] = records.find(ada)
