@@ -51,9 +51,10 @@ class BoundedRequest(Request):  # type: ignore[misc]
     """
 
     def read_into(self, unreader: Any, buf: bytearray, stop: bool = False) -> None:
-        super().read_into(unreader, buf, stop)
+        # gunicorn reads on while the end of the headers is missing. What the last read brings may be body.
         if len(buf) > LARGEST_HEAD:
             raise LimitRequestHeaders("all headers together are too large")
+        super().read_into(unreader, buf, stop)
 
 
 RequestParser.mesg_class = BoundedRequest  # there is no setting for it

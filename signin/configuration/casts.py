@@ -10,7 +10,10 @@ from signin.authorities import GUID, PERSONAL_TENANT
 
 RESERVED_SCOPES = {"openid", "profile", "offline_access"}
 FEWEST_UNFORESEEN = 12  # characters of a key; of 32 random hexadecimal digits, about 27
-PLACEHOLDER_KEY = re.compile(r"(?i)change-?me|secret|password|example|sample|replace|placeholder")
+PLACEHOLDER_KEY = re.compile(
+    r"(?i)change.?me|change.?this|your.?key|secret|password|example|sample|replace|placeholder|insert|random"
+)
+KEYBOARD = "qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azerty"
 
 
 def matching(pattern: str) -> Callable[[str], str]:
@@ -114,10 +117,15 @@ def secret_key(text: str) -> str:
 
 
 def _is_foreseen(text: str, index: int) -> bool:
-    """Whether the character repeats its neighbour, counts up or down from it, or ends a piece seen before."""
+    """Whether the character follows from the one before, or ends a piece seen before.
+
+    It follows if it repeats that character, counts up or down from it, or is next to it on a keyboard.
+    """
+    pair = text[index - 1 : index + 1].lower() if index >= 1 else ""
     repeats_or_counts = index >= 1 and abs(ord(text[index]) - ord(text[index - 1])) <= 1
+    is_next_on_keyboard = bool(pair) and (pair in KEYBOARD or pair[::-1] in KEYBOARD)
     ends_a_piece_seen_before = index >= 3 and text[index - 2 : index + 1] in text[:index]
-    return repeats_or_counts or ends_a_piece_seen_before
+    return repeats_or_counts or is_next_on_keyboard or ends_a_piece_seen_before
 
 
 def allowed_tenants(text: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What gunicorn itself answers and logs, with gunicorn.conf.py."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ REFUSED = {
     "a long path": (414, [f"GET /{'x' * 9_000} HTTP/1.1", "Host: app.example"]),
     "many headers": (431, ["GET / HTTP/1.1", *(f"X-{n}: <script>" for n in range(100))]),
     "a long header": (431, ["GET / HTTP/1.1", f"Cookie: {'x' * 40_000}"]),
-    "large headers": (431, ["GET /healthz HTTP/1.1", *(f"X-{n}: {'x' * 9_000}" for n in range(12))]),
+    "large headers": (431, ["GET /healthz HTTP/1.1", *(f"X-{n}: {'x' * 9_000}" for n in range(13))]),
     "a header without a name": (400, ["GET / HTTP/1.1", ": <script>"]),
     "an unknown coding": (501, ["POST / HTTP/1.1", "Host: app.example", "Transfer-Encoding: <script>"]),
 }
@@ -73,6 +74,22 @@ def test_a_cookie_header_that_the_app_can_answer_reaches_the_app(gunicorn: Gunic
     assert status == 431
     assert headers["Set-Cookie"].startswith("__Host-signin_session=;")
     assert b"This browser sends too many cookies" in body
+
+
+@pytest.mark.parametrize("first", [1, 1_000, 5_000])
+def test_a_body_that_arrives_with_large_headers_does_not_count_as_headers(
+    gunicorn: Gunicorn, first: int
+) -> None:
+    headers = "".join(f"X-{n}: {'x' * 30_000}\r\n" for n in range(3))
+    head = f"POST /healthz HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60000\r\n{headers}"
+    head += f"X-Rest: {'x' * (95_000 - len(head))}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head[:first].encode())
+        connection.sendall(head[first:].encode() + b"x" * 60_000)
+        answer = connection.recv(4096)
+
+    assert answer.split()[1] == b"405"
 
 
 HOSTILE = [
