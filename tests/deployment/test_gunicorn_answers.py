@@ -76,17 +76,12 @@ def test_a_cookie_header_that_the_app_can_answer_reaches_the_app(gunicorn: Gunic
     assert b"This browser sends too many cookies" in body
 
 
-@pytest.mark.parametrize("first", [1, 1_000, 5_000])
-def test_a_body_that_arrives_with_large_headers_does_not_count_as_headers(
-    gunicorn: Gunicorn, first: int
-) -> None:
-    headers = "".join(f"X-{n}: {'x' * 30_000}\r\n" for n in range(3))
+def test_a_body_that_arrives_with_large_headers_does_not_count_as_headers(gunicorn: Gunicorn) -> None:
+    headers = "".join(f"X-{n}: {'x' * 8_000}\r\n" for n in range(12))
     head = f"POST /healthz HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60000\r\n{headers}"
-    head += f"X-Rest: {'x' * (95_000 - len(head))}\r\n\r\n"
+    head += f"X-Rest: {'x' * (99_000 - len(head))}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(head[:first].encode())
-        connection.sendall(head[first:].encode() + b"x" * 60_000)
+        connection.sendall(head.encode() + b"x" * 60_000)
         answer = connection.recv(4096)
 
     assert answer.split()[1] == b"405"
