@@ -229,8 +229,17 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
-    Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+    Sign in   {who_can_sign_in(tenant)}
 {trust_hint(tenant)}"""
+
+
+def who_can_sign_in(tenant: LocalTenant) -> str:
+    try:
+        account = tenant.account
+    except LookupError:
+        return "sign up first: all accounts of the set-up have been removed"
+    password = account["password"] or "as its owner chose it"
+    return f"{account['email']}   password {password}"
 
 
 def trust_hint(tenant: LocalTenant) -> str:

@@ -211,7 +211,12 @@ class LocalTenant:
 
     @property
     def account(self) -> dict[str, str]:
-        """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
+        """E-mail address, password and object ID (`sub`) of the first account that is there from the start.
+
+        Raises LookupError when all of them have been removed.
+        """
+        if not self._tenant.example_accounts:
+            raise LookupError("All accounts of the set-up have been removed. Add one by the control API.")
         account = self._tenant.example_accounts[0]
         return {"email": account.email, "password": account.password, "sub": account.sub}
 

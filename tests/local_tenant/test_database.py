@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from local_tenant import LocalTenant
+from local_tenant.cli import banner
+from local_tenant.control import Control
 from local_tenant.model.accounts import Account, Accounts
 from local_tenant.model.database import AccountDatabase, DatabaseUnusable
 from tests.local_tenant.visitor import EDIT, Visitor, claims
@@ -30,6 +32,15 @@ def test_accounts_and_what_people_change_outlive_the_tenant(tmp_path: Path) -> N
         token = claims(visitor.redeem(code).json()["id_token"])
         visitor.close()
     assert (token["name"], token["city"]) == ("Grace", "Oslo")
+
+
+def test_a_tenant_starts_after_its_first_account_was_removed(tmp_path: Path) -> None:
+    with LocalTenant(database=tmp_path / "accounts.db") as tenant:
+        Control(tenant.url).remove_account(tenant.account["email"])
+    with LocalTenant(database=tmp_path / "accounts.db") as tenant:
+        assert "sign up first" in banner(tenant, None)
+        with pytest.raises(LookupError, match="have been removed"):
+            tenant.account  # noqa: B018 - a property
 
 
 def test_two_tenants_cannot_use_one_database(tmp_path: Path) -> None:
