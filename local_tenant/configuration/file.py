@@ -16,7 +16,7 @@ else:
 
 from ..authorities import DEFAULT_KIND, KINDS
 from ..authorities.base import TASKS_SCOPE
-from ..model.accounts import Account
+from ..model.accounts import EMAIL, Account
 from ..model.attributes import ATTRIBUTES, CLAIMS, CUSTOM_PREFIX
 from ..model.configuration import TenantConfiguration
 from ..model.registrations import (
@@ -28,15 +28,15 @@ from ..model.registrations import (
     default_redirect_uris,
 )
 from ..model.steering import Options
+from ..model.suggestions import did_you_mean
 from .defaults import app_id, default_configuration, lasting_tenant_id, object_id, web_api
 from .lines import Lines
 from .lines import Path as Member
-from .reader import Fault, Reader, did_you_mean
+from .reader import Fault, Reader
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,26}")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 API_NAME = re.compile(r"[A-Za-z0-9._-]+")
 USER_FLOW_NAME = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]+", re.IGNORECASE)
 CUSTOM_ATTRIBUTE = re.compile(rf"{CUSTOM_PREFIX}\w+")

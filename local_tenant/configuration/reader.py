@@ -3,9 +3,9 @@
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..model.suggestions import did_you_mean
 from .lines import Lines, Path
 
 LISTS = (list, tuple, frozenset)
@@ -98,18 +98,6 @@ class Reader:
         )
         self.fault(path, text, value if item else None)
         return False
-
-
-def did_you_mean(name: object, names: Iterable[object]) -> str:
-    """A question about the nearest of the names, or about all of them if none is near."""
-    spellings = {_plain(known): str(known) for known in names}
-    near = get_close_matches(_plain(name), spellings, n=1)
-    return f" Did you mean `{spellings[near[0]]}`?" if near else ""
-
-
-def _plain(name: object) -> str:
-    """A name without case and separators, so that `displayName` is near `display_name`."""
-    return str(name).lower().replace("_", "").replace("-", "")
 
 
 def _converted(value: Any, hint: Any) -> Any:

@@ -4,15 +4,16 @@ It is there only if it was asked for, and only for programs on this machine. doc
 endpoints and the faults.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest
 
-from ..model.accounts import Account, FormError
-from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
-from ..model.steering import LEGS
+from ..model.accounts import Account, FormError, check_attributes
+from ..model.fault_members import check_faults
+from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow, is_web_address
 from ..state import TenantState
 from .exchange import current_exchange
 from .this_machine import is_from_this_machine
@@ -21,7 +22,6 @@ blueprint = Blueprint("control", __name__, url_prefix="/control")
 switched_off = Blueprint("control_off", __name__, url_prefix="/control")
 TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
 
 
 def _tenant() -> TenantState:
@@ -33,7 +33,10 @@ def _body(*required: str) -> dict[str, Any]:
 
     Only application/json is taken: a page of another site cannot send it without asking first (CORS).
     """
-    sent = request.get_json()
+    try:
+        sent = request.get_json()
+    except (BadRequest, RecursionError):
+        abort(400, "The body is not valid JSON.")
     if not isinstance(sent, dict) or any(name not in sent for name in required):
         abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
     return sent
@@ -76,12 +79,13 @@ def faults() -> ResponseReturnValue:
 @blueprint.patch("/faults")
 def add_faults() -> ResponseReturnValue:
     wanted = _body()
-    for leg, fault in wanted.items():
-        if leg not in LEGS or not isinstance(fault, dict):
-            abort(400, f"{leg!r} is not a leg with an object. The legs are {', '.join(LEGS)}.")
-        code = fault["error"].get("code") if isinstance(fault.get("error"), dict) else None
-        if code is not None and not _tenant().authority.error_with_code(code):
-            abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
+    try:
+        check_faults(wanted)
+    except ValueError as error:
+        abort(400, str(error))
+    code = wanted.get("authorize", {}).get("error", {}).get("code")
+    if code is not None and not _tenant().authority.error_with_code(code):
+        abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
     _tenant().faults.merge(wanted)
     return _tenant().faults.current()
 
@@ -99,7 +103,10 @@ def holds() -> ResponseReturnValue:
 
 @blueprint.post("/release")
 def release() -> ResponseReturnValue:
-    return {"released": _tenant().faults.release(_body("hold")["hold"])}
+    name = _body("hold")["hold"]
+    if not isinstance(name, str):
+        abort(400, "The hold is the name under which requests wait.")
+    return {"released": _tenant().faults.release(name)}
 
 
 # --- keys, clock, options
@@ -107,8 +114,10 @@ def release() -> ResponseReturnValue:
 
 @blueprint.post("/rotate-keys")
 def rotate_keys() -> ResponseReturnValue:
-    keys = _tenant().keys
-    keys.rotate(keep_old=bool(_body().get("keep_old")))
+    keys, keep_old = _tenant().keys, _body().get("keep_old", False)
+    if not isinstance(keep_old, bool):
+        abort(400, "'keep_old' is true or false.")
+    keys.rotate(keep_old=keep_old)
     return jsonify(keys=[key.jwk() for key in keys.published()])
 
 
@@ -120,10 +129,10 @@ def clock() -> ResponseReturnValue:
 
 @blueprint.put("/clock")
 def set_clock() -> ResponseReturnValue:
-    offset = _body("offset")["offset"]
-    if isinstance(offset, bool) or not isinstance(offset, (int, float)):
-        abort(400, "The offset is a number of seconds.")
-    _tenant().clock.offset = offset
+    try:
+        _tenant().clock.move(_body("offset")["offset"])
+    except ValueError as error:
+        abort(400, str(error))
     return clock()
 
 
@@ -198,9 +207,10 @@ def _find_account(email: str) -> Account:
 
 
 def _checked_attributes(wanted: dict[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in wanted if name not in CHANGEABLE]
-    if unknown:
-        abort(400, f"An account has no {', '.join(unknown)}. It has {', '.join(sorted(CHANGEABLE))}.")
+    try:
+        check_attributes(wanted)
+    except ValueError as error:
+        abort(400, str(error))
     return dict(wanted)
 
 
@@ -239,6 +249,7 @@ def _change(target: AppRegistration | UserFlow, types: dict[str, type]) -> dict[
             abort(400, f"{name!r} cannot be {value!r}. These can be changed: {', '.join(types)}.")
     if wanted.get("single_sign_on", "tenant") not in SINGLE_SIGN_ON:
         abort(400, f"'single_sign_on' is one of {', '.join(SINGLE_SIGN_ON)}.")
+    _check_logout_url(wanted.get("logout_url", ""))
     for name, value in wanted.items():
         setattr(target, name, value)
     return asdict(target)
@@ -257,6 +268,12 @@ def add_redirect_uri() -> ResponseReturnValue:
 
 @blueprint.put("/logout-url")
 def set_logout_url() -> ResponseReturnValue:
-    app = _tenant().app
-    app.logout_url = str(_body("logout_url")["logout_url"])
+    app, logout_url = _tenant().app, _body("logout_url")["logout_url"]
+    _check_logout_url(logout_url)
+    app.logout_url = logout_url
     return {"logout_url": app.logout_url}
+
+
+def _check_logout_url(logout_url: object) -> None:
+    if logout_url and not is_web_address(logout_url):
+        abort(400, "The logout URL is a whole address, as in http://localhost:5000/frontchannel_logout.")
