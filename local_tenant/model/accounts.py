@@ -120,6 +120,13 @@ class Accounts:
             self._accounts[account.email.strip().lower()] = account
         return account
 
+    def rename(self, account: Account, email: str) -> None:
+        """Give an account another address, which no other account has."""
+        with self._lock:
+            del self._accounts[account.email.strip().lower()]
+            account.email = email
+            self._accounts[email.strip().lower()] = account
+
     def remove(self, email: str) -> None:
         self._accounts.pop(email.strip().lower(), None)
 

@@ -57,6 +57,7 @@ _TEXT = Member("a text", lambda value: isinstance(value, str))
 _NAME = Member("a text that is not empty", lambda value: isinstance(value, str) and value != "")
 _FLAG = Member("true or false", lambda value: isinstance(value, bool))
 _OBJECT = Member("an object", _is_object)
+_ANYTHING = Member("a text, or JSON", lambda value: True)
 _CHANGES: dict[str, Member] = {
     "times": Member("a whole number from 1 on", lambda value: type(value) is int and value >= 1),
     "set": _OBJECT,
@@ -67,7 +68,7 @@ _RESPONSE: dict[str, Member] = {
     "status": Member(
         "a whole number from 200 to 599", lambda value: type(value) is int and 200 <= value <= 599
     ),
-    "body": Member("a text, or JSON", lambda value: True),
+    "body": _ANYTHING,
     "content_type": Member("a text", lambda value: isinstance(value, str) and _is_header_text(value)),
     "headers": Member('an object with texts, such as {"Retry-After": "2"}', _are_headers),
     "delay": Member(
@@ -85,7 +86,7 @@ MEMBERS: dict[str, dict[str, Member]] = {
         "key": _one_of("good", "other", "personal"),
         "kid": _TEXT,
         "header": _OBJECT,
-        "raw": _TEXT,
+        "raw": _ANYTHING,
         "omit": _FLAG,
         "replay": _FLAG,
         "access_token": _FLAG,

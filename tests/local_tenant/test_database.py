@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,24 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
         AccountDatabase(file)
 
 
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER)")
+    before = file.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="Another program wrote it"):
+        AccountDatabase(file)
+    assert file.read_bytes() == before
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.db"
+    Restarts(file).restart(ada())
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 8192)
+    with pytest.raises(DatabaseUnusable, match="It is damaged"):
+        AccountDatabase(file)
+
+
 class Restarts:
     """A tenant's accounts, saved and loaded again with each `restart`."""
 
@@ -119,6 +139,16 @@ def test_a_password_that_changes_in_the_set_up_wins(restarts: Restarts) -> None:
 def test_a_removed_account_stays_removed(restarts: Restarts) -> None:
     restarts.change(ada(), remove=True)
     assert not restarts.restart(ada()).find("ada@example.com")
+
+
+def test_a_user_whose_address_changes_under_the_same_sub_stays_one_account(restarts: Restarts) -> None:
+    first = ada()
+    renamed = replace(first, email="lovelace@example.com")
+    restarts.change(first, password="New-pass-1")
+    accounts = restarts.restart(renamed)
+    assert [account.sub for account in accounts] == [first.sub]
+    assert accounts.authenticate("lovelace@example.com", "New-pass-1")
+    assert not restarts.restart(renamed).find("ada@example.com")
 
 
 def test_the_password_of_an_unchanged_account_is_known_for_the_pages(restarts: Restarts) -> None:
