@@ -151,12 +151,3 @@ def _without_loopback_port(uri: str) -> str | None:
     if parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS or parts.username:
         return None
     return parts._replace(netloc=parts.hostname, path=parts.path or "/").geturl()
-
-
-def is_web_address(address: object) -> bool:
-    """Whether this is a whole address with http or https."""
-    try:
-        parts = urlsplit(address) if isinstance(address, str) else None
-        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False

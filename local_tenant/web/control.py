@@ -7,13 +7,13 @@ endpoints and the faults.
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, abort, jsonify, request
+from flask import Blueprint, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
 from ..model.accounts import Account, FormError, check_attributes
 from ..model.fault_members import check_faults
-from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow, is_web_address
+from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
 from ..state import TenantState
 from .exchange import current_exchange
 from .this_machine import is_from_this_machine
@@ -42,9 +42,9 @@ def _body(*required: str) -> dict[str, Any]:
     return sent
 
 
-@switched_off.route("/", defaults={"path": ""}, methods=METHODS)
+@switched_off.route("", methods=METHODS, strict_slashes=False)
 @switched_off.route("/<path:path>", methods=METHODS)
-def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
+def say_how_to_turn_it_on(path: str = "") -> ResponseReturnValue:
     return TURN_ON + "\n", 404, {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -52,6 +52,19 @@ def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
 def refuse_other_machines() -> None:
     if not is_from_this_machine():
         abort(403, "The control API is for programs on the tenant's own machine.")
+
+
+@blueprint.get("", strict_slashes=False)
+def endpoints() -> ResponseReturnValue:
+    """An overview for people who open the address in a browser."""
+    rules = [rule for rule in current_app.url_map.iter_rules() if rule.endpoint.startswith("control.")]
+    listed = [
+        f"{method} {rule.rule.replace('<', '{').replace('>', '}')}"
+        for rule in rules
+        for method in METHODS
+        if method in (rule.methods or ())
+    ]
+    return {"endpoints": sorted(listed, key=str.split), "documentation": "docs/control.md"}
 
 
 # --- requests
@@ -249,7 +262,6 @@ def _change(target: AppRegistration | UserFlow, types: dict[str, type]) -> dict[
             abort(400, f"{name!r} cannot be {value!r}. These can be changed: {', '.join(types)}.")
     if wanted.get("single_sign_on", "tenant") not in SINGLE_SIGN_ON:
         abort(400, f"'single_sign_on' is one of {', '.join(SINGLE_SIGN_ON)}.")
-    _check_logout_url(wanted.get("logout_url", ""))
     for name, value in wanted.items():
         setattr(target, name, value)
     return asdict(target)
@@ -268,12 +280,6 @@ def add_redirect_uri() -> ResponseReturnValue:
 
 @blueprint.put("/logout-url")
 def set_logout_url() -> ResponseReturnValue:
-    app, logout_url = _tenant().app, _body("logout_url")["logout_url"]
-    _check_logout_url(logout_url)
-    app.logout_url = logout_url
+    app = _tenant().app
+    app.logout_url = str(_body("logout_url")["logout_url"])
     return {"logout_url": app.logout_url}
-
-
-def _check_logout_url(logout_url: object) -> None:
-    if logout_url and not is_web_address(logout_url):
-        abort(400, "The logout URL is a whole address, as in http://localhost:5000/frontchannel_logout.")

@@ -410,7 +410,6 @@ def test_an_account_can_be_added_changed_and_removed(visitor: Visitor) -> None:
         pytest.param("PUT", "clock", {"offset": "late"}, 400, id="clock"),
         pytest.param("PUT", "clock", {"offset": 1e12}, 400, id="clock of the year 33715"),
         pytest.param("POST", "release", {"hold": []}, 400, id="hold"),
-        pytest.param("PUT", "logout-url", {"logout_url": "x"}, 400, id="logout URL"),
         pytest.param("POST", "accounts", {"email": "", "password": "x"}, 400, id="no e-mail address"),
         pytest.param("POST", "accounts", {"email": "b@example.com", "password": 5}, 400, id="password"),
         pytest.param("PATCH", "accounts/ada@example.com", {"city": 5}, 400, id="attribute"),
@@ -462,6 +461,11 @@ def test_a_body_that_is_no_json_is_refused_in_plain_words(visitor: Visitor) -> N
     for body in ("{", "[" * 100_000):
         answer = visitor.http.patch(url, data=body, headers=headers, timeout=SECONDS)
         assert (answer.status_code, answer.json()["error"]) == (400, "The body is not valid JSON.")
+
+
+def test_the_address_of_the_control_api_lists_its_endpoints(visitor: Visitor) -> None:
+    listed = visitor.get(f"{visitor.tenant.url}/control").json()["endpoints"]
+    assert {"GET /control/accounts", "PATCH /control/accounts/{email}", "PUT /control/clock"} <= set(listed)
 
 
 def test_the_control_api_takes_json_only(visitor: Visitor) -> None:
