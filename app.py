@@ -40,6 +40,7 @@ from signin.web import (
     go_to,
     hints_from,
     local_path,
+    may_be_signed_in,
     my_sessions,
     note_interaction,
     page,
@@ -132,7 +133,7 @@ def callback() -> ResponseReturnValue:
 
 def signed_in(completed: CompletedFlow, pending: PendingFlow) -> ResponseReturnValue:
     """The user has signed in or signed up. Start a session."""
-    start_session(completed, keep_other_apis=pending.adds_scopes)
+    start_session(completed, pending)
     note_interaction(pending.interaction)
     return go_to(pending.next_path, notice="welcome" if completed.new_user else pending.notice)
 
@@ -216,17 +217,22 @@ def sessions() -> ResponseReturnValue:
 
 
 @app.post("/sessions")
-@sign_in_required
 def end_sessions() -> ResponseReturnValue:
-    """End one session of the user, all others, or all."""
+    """End all sessions of the user, all others, or one."""
+    # Signing out also works while the session store does not.
+    if request.form.get("end") == "all" and came_from_this_site() and may_be_signed_in():
+        return end_session(everywhere=True)
+    return end_other_sessions()
+
+
+@sign_in_required
+def end_other_sessions() -> ResponseReturnValue:
+    """End one session of the user, or all but this one."""
     if not came_from_this_site():
         return page("sessions.html", 403, sessions=my_sessions())
     chosen = request.form.get("end", "")
-    if chosen in ("others", "all"):
-        end_my_other_sessions()
-    if chosen == "all":
-        return end_session()
     if chosen == "others":
+        end_my_other_sessions()
         return go_to("/sessions", notice="other_sessions_ended")
     ended = end_my_session(chosen)
     return go_to("/sessions", notice="session_ended" if ended else "session_gone")

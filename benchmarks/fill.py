@@ -22,7 +22,7 @@ def fill(count: int, session_id: str) -> None:
     if data is None:
         raise SystemExit("There is no such session to copy.")
     for _ in range(count):
-        records.start(dict(data), tokens, presented=None)
+        records.start(dict(data), tokens)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 from local_tenant import LocalTenant
@@ -116,6 +117,13 @@ def serve_app(running_tenant: LocalTenant, tmp_path_factory: pytest.TempPathFact
     yield serve_one
     with ThreadPoolExecutor(16) as pool:  # each takes up to a tenth of a second to notice
         list(pool.map(RunningApp.stop, running))
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """What drives Chromium. A process can have one."""
+    with sync_playwright() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright
 
 from tests.helpers.app import RunningApp
 from tests.helpers.person import Person, open_chromium
@@ -18,8 +18,8 @@ SitDown = Callable[..., Person]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    with open_chromium(playwright) as browser:
         yield browser
 
 

@@ -69,7 +69,6 @@ class SignIn:
     token_cache: str
     new_user: bool
     granted_scopes: frozenset[str]
-    began: float  # when the user flow began, in seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,6 @@ class Client:
                 token_cache=application.token_cache.serialize(),
                 new_user=self.provider.is_new_user(claims),
                 granted_scopes=frozenset(granted),
-                began=auth_code_flow["began"],
             )
 
     def sign_out_uri(

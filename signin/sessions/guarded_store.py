@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -28,8 +28,14 @@ class GuardedStore:
         self._store = store
         self._reading, self._writing, self._deleting = _Gate(12, PAUSE), _Gate(8, PAUSE), _Gate(4, 0)
 
+    def now(self) -> float:
+        return self._reading.run(self._store.now)
+
     def get(self, name: str) -> bytes | None:
         return self._reading.run(lambda: self._store.get(name))
+
+    def get_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        return self._reading.run(lambda: self._store.get_many(names))
 
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         return self._writing.run(lambda: self._store.create(name, value, seconds))
@@ -46,7 +52,7 @@ class GuardedStore:
     def delete(self, *names: str) -> int:
         return self._deleting.run(lambda: self._store.delete(*names))
 
-    def add(self, name: str, member: str, seconds: int) -> None:
+    def add(self, name: str, member: str, seconds: int) -> list[str]:
         return self._writing.run(lambda: self._store.add(name, member, seconds))
 
     def members(self, name: str) -> list[str]:

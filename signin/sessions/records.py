@@ -3,25 +3,23 @@
 Only a sign-in creates records, under a new id. Later requests may replace a record but never create one, so
 sign-out always wins over requests that are still under way.
 
-Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore each session
-has a third record that says what came after it. It is created once and never changed: either by the sign-in
-that replaces the session, with the id of the new session in it (a successor), or by the sign-out, which marks
-the end (a tombstone). `Store.create` lets exactly one of them in:
+Sign-out also has to win over a sign-in that is under way, which does create a session. Therefore a sign-in
+remembers the sessions that it began in, and takes the place of the browser's sessions in this order:
 
-- The sign-out is first. The sign-in finds the tombstone when it creates its successor, deletes the session
-  that it has written, and raises SessionEnded. Nobody has seen that session's id.
-- The sign-in is first. The sign-out finds the successor and ends that session in the same way, and so on to
-  the end of the chain.
-- Two sign-ins meet. The second finds the first's successor, deletes its own session and takes the first's.
+1. It writes the new session.
+2. It records the new session as the successor of the old one, under a name that can be created only once.
+3. It deletes the old session. If the old session is gone already, the user has signed out: the sign-in
+   deletes the new session and raises SessionEnded. Nobody has seen the new session's id.
 
-A tombstone says when the session ended. It refuses a sign-in that began before. A sign-in that began later
-is a new one: a browser whose session was ended from elsewhere still presents its old id. What comes after a
-tombstone is recorded next to it, in the same way, so that another sign-out finds it there. The last of a few
-tombstones refuses every sign-in.
+The sign-out deletes a session, and then reads its successor and ends that in the same way. If the sign-out
+deletes first, step 3 finds nothing. If step 3 comes first, the sign-out finds the successor. So one of them
+wins, without a lock and without comparing clocks. A sign-out writes nothing, so it works on a full store too.
 
-A sign-in writes its session before the successor, so a successor whose session is gone has been signed out
-(its tombstone may not be written yet). None of this needs a lock, and the outcome does not depend on whether
-the presented session still had records.
+When two sign-ins meet, step 2 lets one of them in. The other deletes its own session and takes the first's.
+
+A session that had ended before the sign-in began does not count: a browser whose session was ended from
+elsewhere still presents its id. A session that has ended since then does count, whether the sign-in began in
+it or the browser presents it now.
 
 Sessions can also be found by an index, such as one for each user: a set of handles. A handle names a session
 and does not open it. To sign out of all sessions of an index has to win over a sign-in that is under way:
@@ -30,6 +28,7 @@ and does not open it. To sign out of all sessions of an index has to win over a 
 - The sign-out writes its time into the set, then reads the set, and ends the sessions that it finds.
 
 Whichever reads second sees what the other has written. A sign-in that began before the sign-out ends itself.
+Both times come from the store, so that it does not matter which machine noted them.
 """
 
 import json
@@ -37,11 +36,11 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from .sealing import Seal
 from .store import Store, StoreError
@@ -49,19 +48,19 @@ from .store import Store, StoreError
 log = logging.getLogger(__name__)
 
 LEASE = 20  # seconds that a lock lasts if its holder has died; a token request takes less
-AFTERLIFE = 60  # seconds to keep a tombstone or successor; by then every request from before is over
-MOST_ENDS = 4  # tombstones of one session
-MOST_SIGN_OUTS = 4  # ids that one sign-out looks at; a browser sends one
+MOST_PRESENTED = 4  # ids that a sign-in looks at; a browser sends one
+MOST_SIGN_OUTS = 16  # ids that a sign-out looks at
+MOST_SUCCESSORS = 50  # of one session that a sign-in follows
+MOST_SESSIONS = 50  # of one index, such as a user
 SIGN_OUT_PATIENCE = 2  # seconds after which a sign-out stops trying a store that hangs
 MOST_NOTES = 4096  # sessions whose last extension is remembered
-SIGN_IN_LASTS = 3600  # seconds within which a sign-in has come to its end
-ENDED = b"ended at "
+SIGN_IN_LASTS = 2 * 3600  # seconds within which a sign-in has come to its end, after a password reset too
 SIGN_OUT_MARK = "signed out at "  # a member of an index that is no handle
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class SessionEnded(Exception):
-    """The session that a sign-in was to replace has been signed out, or now belongs to another account."""
+    """A session that a sign-in began in or was to replace has ended, or now belongs to another account."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,13 @@ class FoundSession:
     last_used: int
 
 
+class _Latest(NamedTuple):
+    """The latest session of a row of successors."""
+
+    session_id: str | None  # None if it has not been found as a successor
+    is_there: bool
+
+
 class Records:
     """`idle` and `absolute` are lifetimes in seconds. Every method raises StoreError when the store fails."""
 
@@ -83,38 +89,64 @@ class Records:
         self._store, self._seal, self._idle, self._absolute = store, seal, idle, absolute
         self._extended: dict[str, float] = {}
 
+    def now(self) -> float:
+        """When a sign-in begins, as `start` takes it: seconds since the epoch, by the store's clock.
+
+        The app's own clock has to do while the store does not answer.
+        """
+        try:
+            return self._store.now()
+        except StoreError as error:
+            log.warning("the time of the session store is unknown: %s", error)
+            return time.time()
+
+    def latest(self, session_ids: Iterable[str]) -> dict[str, bool]:
+        """What a sign-in that begins has to remember, if the browser presents these ids now.
+
+        They are the handles of the latest sessions that have followed these, and whether each is still there.
+        """
+        latest = self._latest(_handles_of(session_ids)[:MOST_PRESENTED])
+        return {handle: session.is_there for handle, session in latest.items()}
+
     def start(
         self,
         data: dict[str, Any],
         tokens: str,
         *,
-        presented: str | None,
-        indexes: Collection[str] = (),
+        presented: Iterable[str] = (),
+        began_in: Mapping[str, bool] | None = None,
         began: float | None = None,
+        indexes: Collection[str] = (),
     ) -> str:
         """Make a session and return its new id; `data` says when it `started`, in seconds since the epoch.
 
         `find` and `sign_out_all` find the session by its `indexes`. `began` is when the user began to sign
         in, by default now: raises SessionEnded after a later sign-out of one of the indexes.
 
-        `presented` is the id that the browser sent. The new session replaces that one. If another tab with
-        the same `account_id` has just replaced it, return that tab's session. Raises SessionEnded if the user
-        has signed out of it since `began`, or if somebody else has signed in instead.
+        `began_in` is what `latest` said when the user began to sign in. `presented` are the ids that the
+        browser sends now. The new session replaces all of these. If another tab with the same `account_id`
+        has just replaced them, return that tab's session. Raises SessionEnded if one of them has ended since
+        the user began to sign in, or if somebody else has signed in instead.
         """
-        began = time.time() if began is None else began
-        if not presented or not SESSION_ID.fullmatch(presented):
-            return self._create(data, tokens, indexes, began)
-        name, after = self._place(presented, began)
-        session_id = None
-        if after is None:
-            session_id = self._create(data, tokens, indexes, began)
-            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), AFTERLIFE):
-                self._delete(session_id)
-                session_id = None
-        if session_id is None:
-            session_id = self._replaced_by_another_tab(presented, data["account_id"], began)
-        self._delete(presented)
-        return session_id
+        began_in, presented_now = began_in or {}, _handles_of(presented)
+        if len(presented_now) > MOST_PRESENTED:
+            raise SessionEnded("the browser presents too many sessions")
+        had_ended = {handle for handle, was_there in began_in.items() if not was_there}
+        replaced, newer = list(dict.fromkeys([*began_in, *presented_now])), None
+        if len(replaced) > 1:  # one of them may have followed another
+            latest = self._latest(replaced)
+            if any(not session.is_there and handle not in had_ended for handle, session in latest.items()):
+                raise SessionEnded("the user has signed out since the sign-in began")
+            replaced, newer = list(latest), _of_another_tab(latest, presented_now)
+        if not newer:
+            session_id = self._create(data, tokens, indexes, self.now() if began is None else began, replaced)
+            if self._take_the_place_of(replaced, session_id, had_ended):
+                return session_id
+            newer = _of_another_tab(self._latest(replaced), presented_now)
+        found = self.read(newer) if newer else None
+        if newer is None or found is None or found["account_id"] != data["account_id"]:
+            raise SessionEnded("the session that this sign-in was to replace has ended")
+        return newer
 
     def read(self, session_id: str) -> dict[str, Any] | None:
         """A session's data; None if there is no such session, or it cannot be trusted."""
@@ -155,42 +187,49 @@ class Records:
         """
         return self._store.lock(_name("refreshing", session_id), lease=LEASE, patience=patience)
 
-    def sign_out(self, session_ids: Iterable[str], indexes: Collection[str] = ()) -> None:
+    def sign_out(self, session_ids: Iterable[str], indexes: Collection[str] = ()) -> bool:
         """End these sessions for good, and those that sign-ins under way have put in their place.
 
         They also leave these `indexes`. Without that, `find` removes them later.
 
-        Ignores ids that are malformed, and all but the first few. Raises StoreError if a session may still be
-        there; everything that can be deleted has been deleted then.
+        Ignores ids that are malformed. False if there are so many that it has not looked at all of them.
+        Raises StoreError if a session may still be there; everything that can be deleted has been deleted
+        then.
         """
-        well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
-        handles = [handle_of(session_id) for session_id in dict.fromkeys(well_formed)][:MOST_SIGN_OUTS]
-        self._end_all(handles)
-        if handles:
+        handles = _handles_of(session_ids)
+        looked_at = handles[:MOST_SIGN_OUTS]
+        self._end(looked_at)
+        if looked_at:
             for index in indexes:
-                self._leave(index, handles)
+                self._leave(index, looked_at)
+        return looked_at == handles
 
     def find(self, index: str) -> list[FoundSession]:
         """The sessions of an index, the latest first."""
         found = []
         for name in self._index_names(index):
-            for handle in _handles(self._store.members(name)):
-                session, used = f"session:{{{handle}}}", f"used:{{{handle}}}"
-                record = self._store.get(session)
-                if record is None:
-                    self._store.remove(name, handle)
-                text = self._seal.unseal_bytes(session, record)
+            handles = _handles(self._store.members(name))
+            if not handles:
+                continue
+            records = self._store.get_many(
+                [_record(kind, h) for h in handles for kind in ("session", "used")]
+            )
+            for handle in handles:
+                session, used = _record("session", handle), _record("used", handle)
+                text = self._seal.unseal_bytes(session, records.get(session))
                 data = json.loads(text) if text else None
                 if data and time.time() <= data["started"] + self._absolute:
-                    last_used = self._seal.unseal_bytes(used, self._store.get(used)) or data["started"]
+                    last_used = self._seal.unseal_bytes(used, records.get(used)) or data["started"]
                     found.append(FoundSession(handle, data, int(last_used)))
+            if gone := [handle for handle in handles if _record("session", handle) not in records]:
+                self._store.remove(name, *gone)
         return sorted(found, key=lambda session: session.data["started"], reverse=True)
 
     def sign_out_one(self, index: str, handle: str) -> bool:
         """End one session of an index, as `sign_out` does. False if the index has no such session."""
         for name in self._index_names(index):
             if handle in _handles(self._store.members(name)):
-                self._end_all([handle])
+                self._end([handle])
                 self._store.remove(name, handle)
                 return True
         return False
@@ -198,22 +237,19 @@ class Records:
     def sign_out_all(self, index: str, *, keep: str | None = None) -> None:
         """End all sessions of an index but the one with the id `keep`, and the sign-ins that are under way.
 
-        Raises StoreError if a session may still be there. Call it again then: it goes on where it stopped.
+        Raises StoreError if a session may still be there.
         """
         kept = handle_of(keep) if keep else None
-        deadline = time.monotonic() + SIGN_OUT_PATIENCE
-        failures: list[StoreError] = []
         names = self._index_names(index)
         try:
-            self._store.add(names[0], f"{SIGN_OUT_MARK}{time.time()}", SIGN_IN_LASTS)
+            self._store.add(names[0], f"{SIGN_OUT_MARK}{self._store.now()}", SIGN_IN_LASTS)
         except StoreError as error:  # a full store takes no sign-in either, and it can still delete
             log.warning("a sign-out could not be recorded: %s", error)
         for name in names:
-            for handle in _handles(self._store.members(name)):
-                if handle != kept and self._try_to_delete(handle, deadline, failures):
-                    self._store.remove(name, handle)
-        if failures:
-            raise failures[0]
+            handles = [handle for handle in _handles(self._store.members(name)) if handle != kept]
+            if handles:
+                self._delete(handles)
+                self._store.remove(name, *handles)
 
     def check(self) -> None:
         """Write a record, read it back and delete it."""
@@ -225,7 +261,14 @@ class Records:
         if self._store.delete(name) != 1:
             raise StoreError("the store does not delete what was written")
 
-    def _create(self, data: dict[str, Any], tokens: str, indexes: Collection[str], began: float) -> str:
+    def _create(
+        self,
+        data: dict[str, Any],
+        tokens: str,
+        indexes: Collection[str],
+        began: float,
+        replaced: Collection[str],
+    ) -> str:
         session_id = secrets.token_urlsafe(32)
         contents = {
             _name("tokens", session_id): tokens.encode(),
@@ -234,19 +277,43 @@ class Records:
         }
         sealed = {name: self._seal.seal_bytes(name, content) for name, content in contents.items()}
         self._store.create_all(sealed, self._time_left(data))
+        handle = handle_of(session_id)
+        lifetime = max(1, int(data["started"] + self._absolute - time.time()))
         for index in indexes:
-            lifetime = max(1, int(data["started"] + self._absolute - time.time()))
-            self._store.add(self._index_names(index)[0], handle_of(session_id), lifetime)
-        if any(self._signed_out_since(began, index) for index in indexes):
-            self._delete(session_id)
-            raise SessionEnded("the user has signed out everywhere")
+            name, *former_names = self._index_names(index)
+            members = self._store.add(name, handle, lifetime)
+            former = [member for former_name in former_names for member in self._store.members(former_name)]
+            if self._signed_out_since(began, name, members + former):
+                self._delete([handle])
+                raise SessionEnded("the user has signed out everywhere")
+            others = [other for other in _handles(members) if other != handle and other not in replaced]
+            if len(others) >= MOST_SESSIONS:
+                self._make_room(name, others)
         self._note_extended(_name("session", session_id))
         return session_id
 
-    def _signed_out_since(self, began: float, index: str) -> bool:
-        members = [member for name in self._index_names(index) for member in self._store.members(name)]
+    def _signed_out_since(self, began: float, name: str, members: Iterable[str]) -> bool:
         marks = [member for member in members if member.startswith(SIGN_OUT_MARK)]
-        return any(float(mark.removeprefix(SIGN_OUT_MARK)) >= began for mark in marks)
+        if not marks:
+            return False
+        latest, now = max(float(mark.removeprefix(SIGN_OUT_MARK)) for mark in marks), self._store.now()
+        if latest > now:
+            # The clock has been set back. Refuse this sign-in, and let the next one pass.
+            self._store.remove(name, *marks)
+            self._store.add(name, f"{SIGN_OUT_MARK}{now}", SIGN_IN_LASTS)
+        return began <= latest or began > now
+
+    def _make_room(self, name: str, handles: Sequence[str]) -> None:
+        """End the oldest of these sessions, so that there is room for one more. The oldest comes first."""
+        try:
+            there = self._store.get_many([_record("session", handle) for handle in handles])
+            live = [handle for handle in handles if _record("session", handle) in there]
+            kept = live[-(MOST_SESSIONS - 1) :]
+            if ended := live[: len(live) - len(kept)]:
+                self._delete(ended)
+            self._store.remove(name, *(handle for handle in handles if handle not in kept))
+        except StoreError as error:  # the next sign-in tries again
+            log.warning("the oldest session could not be ended: %s", error)
 
     def _index_names(self, index: str) -> list[str]:
         """The names of an index's set. The first is written to; the others are those of former keys."""
@@ -259,117 +326,70 @@ class Records:
         except StoreError as error:
             log.warning("a session that has ended could not leave its index: %s", error)
 
-    def _delete(self, session_id: str) -> None:
-        self._delete_records(handle_of(session_id))
+    def _delete(self, handles: Iterable[str], *names: str) -> int:
+        """Delete the records of these sessions and those with these names. Return how many there were."""
+        kinds = ("session", "tokens", "used")
+        return self._store.delete(*(_record(kind, handle) for handle in handles for kind in kinds), *names)
 
-    def _delete_records(self, handle: str) -> None:
-        self._store.delete(*(f"{kind}:{{{handle}}}" for kind in ("session", "tokens", "used")))
-
-    def _end_all(self, handles: Collection[str]) -> None:
+    def _end(self, handles: Sequence[str]) -> None:
         """End these sessions and their successors. Raises StoreError if one may still be there."""
-        deadline = time.monotonic() + SIGN_OUT_PATIENCE
-        failures: list[StoreError] = []
-        for handle in handles:  # a store that is full or about to fail still does this
-            self._try_to_delete(handle, deadline, failures)
-        for handle in handles:
-            successor = self._end(handle, deadline, failures)
-            while successor:
-                self._try_to_delete(successor, deadline, failures)
-                successor = self._end(successor, deadline, failures)
-        if failures:
-            raise failures[0]
+        deadline, failure = time.monotonic() + SIGN_OUT_PATIENCE, None
+        while handles:
+            try:
+                self._delete(handles)
+            except StoreError as error:  # their successors can still be ended
+                failure = error
+            if time.monotonic() > deadline:
+                raise failure or StoreError("the store is too slow for this sign-out")
+            found = self._store.get_many([_record("after", handle) for handle in handles])
+            handles = [handle_of(successor) for successor in self._successors_in(found, handles).values()]
+        if failure:
+            raise failure
 
     def _delete_expired(self, session_id: str) -> None:
         """Delete it now, so that it stays gone if the clock is set back."""
         try:
-            self._delete(session_id)
+            self._delete([handle_of(session_id)])
         except StoreError as error:
             log.warning("an expired session could not be deleted: %s", error)
 
-    def _after(self, handle: str, began: float) -> tuple[str, bytes | None]:
-        """What came after a session, for a sign-in that `began` then: the record's name and content.
+    def _successors_in(self, found: Mapping[str, bytes], handles: Iterable[str]) -> dict[str, str]:
+        """The ids of the sessions that have directly followed these, as far as there are any."""
+        names = {handle: _record("after", handle) for handle in handles}
+        ids = {handle: self._seal.unseal_bytes(name, found.get(name)) for handle, name in names.items()}
+        return {handle: session_id.decode() for handle, session_id in ids.items() if session_id}
 
-        Tombstones from before do not count, and live on for as long as what follows them.
+    def _latest(self, handles: Iterable[str]) -> dict[str, _Latest]:
+        """The latest sessions that have followed these, by their handles. Without a successor, the same."""
+        latest: dict[str, _Latest] = {}
+        ids: dict[str, str | None] = dict.fromkeys(handles)
+        for _ in range(MOST_SUCCESSORS):
+            if not ids:
+                return latest
+            found = self._store.get_many([_record(kind, h) for h in ids for kind in ("session", "after")])
+            successors = self._successors_in(found, ids)
+            for handle, session_id in ids.items():
+                if handle not in successors:
+                    latest[handle] = _Latest(session_id, _record("session", handle) in found)
+            ids = {handle_of(session_id): session_id for session_id in successors.values()}
+        raise SessionEnded("too many sessions have followed one that has ended")
+
+    def _take_the_place_of(self, handles: Iterable[str], session_id: str, had_ended: Collection[str]) -> bool:
+        """Let this new session follow these. False if another tab has been faster.
+
+        Raises SessionEnded if one is gone that had not ended before. Deletes the new session in both cases.
         """
-        passed: list[str] = []
-        for name in _names_after(handle):
-            after = self._store.get(name)
-            ended_at = _ended_at(after)
-            if ended_at is None or ended_at >= began:
-                break
-            passed.append(name)
-        if passed:
-            self._store.extend(tuple(passed), AFTERLIFE)
-        return name, after
-
-    def _place(self, presented: str, began: float) -> tuple[str, bytes | None]:
-        """Where a sign-in that `began` then records its session: the name and content of that record.
-
-        That is next to the session that it presents, or behind the last tombstone that does not count.
-        """
-        name, after = place = self._after(handle_of(presented), began)
-        while successor := self._successor(name, after):
-            handle = handle_of(successor)
-            name, after = self._after(handle, began)
-            if name != _names_after(handle)[0]:
-                place = name, after
-        return place
-
-    def _successors(self, session_id: str, began: float) -> Iterator[str]:
-        """The sessions that came after this one. Raises SessionEnded at a tombstone."""
-        while True:
-            name, after = self._after(handle_of(session_id), began)
-            if _ended_at(after) is not None:
-                raise SessionEnded("the user has signed out")
-            successor = self._successor(name, after)
-            if not successor:
-                return
-            session_id = successor
-            yield session_id
-
-    def _replaced_by_another_tab(self, presented: str, account_id: str, began: float) -> str:
-        *_, last = [None, *self._successors(presented, began)]
-        found = self.read(last) if last else None
-        if last is None or found is None or found["account_id"] != account_id:
-            raise SessionEnded("the session that this sign-in was to replace has ended")
-        return last
-
-    def _end(self, handle: str, deadline: float, failures: list[StoreError]) -> str | None:
-        """Leave a tombstone. Return the successor's handle if there is one already."""
-        for name in _names_after(handle):
-            try:
-                _check_time(deadline)
-                if self._store.create(name, ENDED + str(time.time()).encode(), AFTERLIFE):
-                    return None
-            except StoreError as error:
-                # A full store takes no tombstone, and no sign-in either. It can still have a successor to be
-                # ended.
-                log.warning("a sign-out could not be recorded: %s", error)
-            try:
-                _check_time(deadline)
-                after = self._store.get(name)
-                self._store.extend((name,), AFTERLIFE)
-            except StoreError as error:
-                failures.append(error)
-                return None
-            if _ended_at(after) is None:
-                successor = self._successor(name, after)
-                return handle_of(successor) if successor else None
-            # A sign-in that began after this tombstone can be under way.
-        return None
-
-    def _successor(self, name: str, after: bytes | None) -> str | None:
-        """The session id in a record of what came after a session."""
-        session_id = self._seal.unseal_bytes(name, after)
-        return session_id.decode() if session_id else None
-
-    def _try_to_delete(self, handle: str, deadline: float, failures: list[StoreError]) -> bool:
-        try:
-            _check_time(deadline)
-            self._delete_records(handle)
-        except StoreError as error:
-            failures.append(error)
-            return False
+        recorded: list[str] = []
+        for handle in handles:
+            name = _record("after", handle)
+            if not self._store.create(name, self._seal.seal_bytes(name, session_id.encode()), SIGN_IN_LASTS):
+                self._delete([handle_of(session_id)], *recorded)
+                return False
+            recorded.append(name)
+        for handle in handles:
+            if handle not in had_ended and not self._delete([handle]):
+                self._delete([handle_of(session_id)], *recorded)
+                raise SessionEnded("the user has signed out since the sign-in began")
         return True
 
     def _time_left(self, data: dict[str, Any]) -> int:
@@ -391,11 +411,6 @@ class Records:
         self._extended[name] = time.time()
 
 
-def _check_time(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise StoreError("the store is too slow for this sign-out")
-
-
 def _as_json(data: dict[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
@@ -409,19 +424,31 @@ def handle_of(session_id: str) -> str:
     return sha256(session_id.encode()).hexdigest()
 
 
-def _name(kind: str, session_id: str) -> str:
+def _of_another_tab(latest: Mapping[str, _Latest], presented: Collection[str]) -> str | None:
+    """The id of the session that another tab has put in place of what the browser presents.
+
+    That tab deletes the session that it has replaced.
+    """
+    live = {handle: session for handle, session in latest.items() if session.is_there}
+    if len(live) != 1:
+        return None
+    [(handle, session)] = live.items()
+    return None if handle in presented else session.session_id
+
+
+def _handles_of(session_ids: Iterable[str]) -> list[str]:
+    """The handles of those that are well-formed, each once."""
+    well_formed = [session_id for session_id in session_ids if SESSION_ID.fullmatch(session_id)]
+    return [handle_of(session_id) for session_id in dict.fromkeys(well_formed)]
+
+
+def _record(kind: str, handle: str) -> str:
     """A record's name. The braces keep the records of a session together in a Redis cluster."""
-    return f"{kind}:{{{handle_of(session_id)}}}"
+    return f"{kind}:{{{handle}}}"
 
 
-def _names_after(handle: str) -> list[str]:
-    """The names of the records of what came after a session. Each but the last follows a tombstone."""
-    return [f"after:{{{handle}}}:{number}" for number in range(MOST_ENDS)]
-
-
-def _ended_at(after: bytes | None) -> float | None:
-    """When the session ended, in seconds since the epoch, if the record is a tombstone."""
-    return float(after.removeprefix(ENDED)) if after and after.startswith(ENDED) else None
+def _name(kind: str, session_id: str) -> str:
+    return _record(kind, handle_of(session_id))
 
 
 def _handles(members: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +63,9 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise StoreUnusable("SESSION_DIR", f"{folder} cannot be used: {error}") from error
 
+    def now(self) -> float:
+        return time.time()
+
     def get(self, name: str) -> bytes | None:
         rows, _ = self._run("SELECT value, expires FROM records WHERE name = ?", name)
         if not rows:
@@ -77,6 +80,11 @@ class SqliteStore:
         except StoreError as error:
             log.warning("an expired record could not be deleted: %s", error)
         return None
+
+    def get_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        marks = ", ".join("?" * len(names))
+        statement = f"SELECT name, value FROM records WHERE name IN ({marks}) AND expires > ?"  # noqa: S608
+        return {name.decode(): value for name, value in self._run(statement, *names, time.time())[0]}
 
     def create(self, name: str, value: bytes, seconds: float) -> bool:
         now = time.time()
@@ -106,12 +114,13 @@ class SqliteStore:
         statement = f"DELETE FROM records WHERE name IN ({marks})"  # noqa: S608
         return self._run(statement, *names, durable=True)[1]
 
-    def add(self, name: str, member: str, seconds: int) -> None:
+    def add(self, name: str, member: str, seconds: int) -> list[str]:
         statement = "INSERT OR REPLACE INTO members VALUES (?, ?, ?)"
         self._run(statement, name, member, time.time() + seconds)
+        return self.members(name)
 
     def members(self, name: str) -> list[str]:
-        statement = "SELECT member FROM members WHERE name = ? AND expires > ?"
+        statement = "SELECT member FROM members WHERE name = ? AND expires > ? ORDER BY expires"
         return [member.decode() for (member,) in self._run(statement, name, time.time())[0]]
 
     def remove(self, name: str, *members: str) -> None:

@@ -1,6 +1,6 @@
 """What the session records ask of a store. `sqlite_store` and `redis_store` are the two that exist."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -28,7 +28,13 @@ class Store(Protocol):
     raises StoreError when the store fails.
     """
 
+    def now(self) -> float:
+        """Seconds since the epoch, by one clock for all processes that share the store."""
+
     def get(self, name: str) -> bytes | None: ...
+
+    def get_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The values that are there, by name."""
 
     def create(self, name: str, value: bytes, seconds: int) -> bool:
         """Write a new value. False if the name has another value already.
@@ -48,11 +54,14 @@ class Store(Protocol):
     def delete(self, *names: str) -> int:
         """Delete values, and return how many there were. Works on a store that is full, if the store can."""
 
-    def add(self, name: str, member: str, seconds: int) -> None:
-        """Put a member into the set of this name, for this long. Makes the set if there is none."""
+    def add(self, name: str, member: str, seconds: int) -> list[str]:
+        """Put a member into the set of this name, for this long. Makes the set if there is none.
+
+        Returns what `members` returns afterwards.
+        """
 
     def members(self, name: str) -> list[str]:
-        """The members of a set whose time is not over."""
+        """The members of a set whose time is not over. The one whose time is over first comes first."""
 
     def remove(self, name: str, *members: str) -> None:
         """Take members out of a set."""

@@ -29,7 +29,7 @@ from .guards import (
     sign_in_required,
 )
 from .interactions import forget_interactions, note_interaction
-from .my_sessions import end_my_other_sessions, end_my_session, my_sessions
+from .my_sessions import end_my_other_sessions, end_my_session, may_be_signed_in, my_sessions
 from .responses import go_to, local_path, page
 from .session import require_session_store, start_session
 from .sign_out import end_session, front_channel_sign_out
@@ -77,6 +77,7 @@ __all__ = [
     "go_to",
     "hints_from",
     "local_path",
+    "may_be_signed_in",
     "my_sessions",
     "note_interaction",
     "page",

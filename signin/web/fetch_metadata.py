@@ -1,5 +1,7 @@
 """How a request came about, by the browser's headers (W3C, "Fetch Metadata Request Headers")."""
 
+import hashlib
+
 from flask import request
 
 from .engine import engine
@@ -28,11 +30,21 @@ def came_from_this_site() -> bool:
     return request.headers.get("Origin") == engine().settings.origin
 
 
+def is_on_its_way() -> bool:
+    """Whether the request before this one has sent the browser to this page, with a notice."""
+    _, _, mark = request.cookies.get(engine().cookies.notice, "").partition(".")
+    return mark == path_mark(request.path)
+
+
+def path_mark(path: str) -> str:
+    """What stands for a path in the notice's cookie."""
+    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:16]
+
+
 def came_from_elsewhere() -> bool:
     """Whether a page of another site, or of a sibling subdomain, made the request.
 
-    For a browser that comes back from the sign-in service, that is so until it has been shown a page of ours.
-    It has a notice to show then.
+    That does not count for a browser that comes back from the sign-in service by way of the callback, and
+    goes to the page that the callback has sent it to.
     """
-    is_on_its_way_back = engine().cookies.notice in request.cookies
-    return not is_on_its_way_back and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    return not is_on_its_way() and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")

@@ -48,6 +48,11 @@ def end_my_session(handle: str) -> bool:
     return ended
 
 
+def may_be_signed_in() -> bool:
+    """Whether somebody is signed in, as far as that is known: the store may not answer."""
+    return bool(current_user) or this_session().unavailable
+
+
 def end_my_other_sessions() -> None:
     """End all sessions of the user but this one, and sign-ins that are under way. Raises StoreError."""
     engine().records.sign_out_all(user_index(current_user.id), keep=this_session().sid)

@@ -4,13 +4,13 @@ import re
 import string
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from flask import Flask, Response, after_this_request, current_app, redirect, render_template, request
 
 from .engine import Engine, engine
 from .exceptions import Misdirected, OtherPort
-from .fetch_metadata import is_script
+from .fetch_metadata import is_script, path_mark
 from .words import NOTICES
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ CONTENT_SECURITY_POLICY = {
 def page(template: str, status: int = 200, **context: object) -> tuple[str, int]:
     """A rendered page, with the notice that the request before has left for it."""
     notice = waiting_notice()
-    if notice:
+    if engine().cookies.notice in request.cookies:
         forget_cookie(engine().cookies.notice)
     return render_template(template, notice=NOTICES.get(notice), status=status, **context), status
 
 
 def waiting_notice() -> str:
     """The notice that the request before has left for the next page; empty if there is none."""
-    notice = request.cookies.get(engine().cookies.notice, "")
+    notice = request.cookies.get(engine().cookies.notice, "").partition(".")[0]
     return notice if notice in NOTICES else ""
 
 
@@ -58,7 +58,9 @@ def go_to(location: str, *, notice: str) -> Response:
     """A redirect to a page that shows `notice`: one of words.NOTICES, or empty for none."""
     response = redirect_to(location, 303)
     if notice:
-        response.set_cookie(engine().cookies.notice, notice, max_age=60, **engine().cookies.attributes)
+        # The path keeps other sites from using the moment at which the browser is on its way.
+        value = f"{notice}.{path_mark(unquote(urlsplit(location).path))}"
+        response.set_cookie(engine().cookies.notice, value, max_age=60, **engine().cookies.attributes)
     return response
 
 

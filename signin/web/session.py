@@ -3,18 +3,21 @@
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
 from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from signin.oidc import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS, SignIn, as_name, printable
-from signin.sessions import StoreError
+from signin.sessions import StoreError, handle_of
 
 from .browser_name import browser_name
 from .engine import Engine, engine
 from .user import forget_user
+
+if TYPE_CHECKING:
+    from .user_flows import PendingFlow
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
             return Session()
         session_ids = request.cookies.getlist(self._cookies.session)
         if len(session_ids) != 1:
-            # Two session cookies mean that one was injected. Trust neither.
+            # Two session cookies mean that one was injected. Trust neither. A sign-in still looks at both.
             return Session()
         data, unavailable = self._read(session_ids[0])
         opened = Session(data, sid=session_ids[0])
@@ -82,12 +85,31 @@ def this_session() -> Session:
     return cast(Session, flask_session)
 
 
-def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
-    """Start a session under a new id. It takes the place of the session that the browser presented.
+def presented_ids() -> list[str]:
+    """The session ids that the browser has sent. It should be one, or none."""
+    return request.cookies.getlist(engine().cookies.session)
 
-    With `keep_other_apis`, the user keeps the access tokens for APIs that this sign-in was not for.
 
-    Raises SessionEnded if the user has signed out of that session meanwhile, or everywhere; and StoreError.
+def sessions_to_begin_in() -> dict[str, bool]:
+    """What a sign-in that begins with this request has to remember of the browser's sessions.
+
+    Raises StoreError, and SessionEnded if too many sessions have followed the one that the browser presents.
+    """
+    session, presented = this_session(), presented_ids()
+    if not presented:
+        return {}
+    if session and presented == [session.sid]:
+        return {handle_of(session.sid): True}
+    return engine().records.latest(presented)
+
+
+def start_session(completed: SignIn, pending: "PendingFlow") -> None:
+    """Start a session under a new id. It takes the place of the browser's sessions.
+
+    If the sign-in was for one API, the user keeps the access tokens for the others.
+
+    Raises SessionEnded if the user has signed out since the sign-in began, here or everywhere. Raises
+    StoreError if the store fails.
     """
     session = this_session()
     data = {
@@ -99,14 +121,15 @@ def start_session(completed: SignIn, *, keep_other_apis: bool = False) -> None:
         "browser": browser_name(request.user_agent.string),
     }
     token_cache = completed.token_cache
-    if keep_other_apis and session.get("account_id") == completed.account_id:
+    if pending.adds_scopes and session.get("account_id") == completed.account_id:
         token_cache = engine().client.add_other_apis(token_cache, engine().records.tokens(session.sid))
     session_id = engine().records.start(
         data,
         token_cache,
-        presented=session.sid,
+        presented=presented_ids(),
+        began_in=pending.began_in,
+        began=pending.began,
         indexes=indexes_of(completed.user_id, completed.claims),
-        began=completed.began,
     )
     session.clear()
     session.update(data)

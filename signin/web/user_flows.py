@@ -6,7 +6,7 @@ worker can complete it, and the server stores nothing for strangers.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Response, g, request
@@ -22,9 +22,10 @@ from signin.oidc import (
 
 from .engine import engine
 from .exceptions import InteractionFailed, SignInLoop
+from .fetch_metadata import is_on_its_way
 from .interactions import forget_interaction, interaction_for, was_just_asked_for
-from .responses import forget_cookie, redirect_to, waiting_notice
-from .session import require_session_store
+from .responses import forget_cookie, redirect_to
+from .session import require_session_store, sessions_to_begin_in
 
 LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep (RFC 6265 section 6.1)
 LIFETIME = 30 * 60  # seconds a user may take at the sign-in service
@@ -47,6 +48,8 @@ class PendingFlow:
     adds_scopes: bool = False  # the sign-in is for one API; the tokens for others stay
     interaction: str = ""  # what a page needs from this sign-in, as `interaction_for` writes it
     answers_challenge: bool = False  # the sign-in asks for the claims of a claims challenge
+    began: float = 0.0  # in seconds since the epoch, by the store's clock
+    began_in: dict[str, bool] = field(default_factory=dict)  # sessions, as `Records.latest` returns them
 
 
 def hints_from(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -76,8 +79,19 @@ def begin_user_flow(
     flow = engine().client.begin(user_flow, scopes, claims_challenge=claims_challenge, **hints)
     response = redirect_to(flow.pop("auth_uri"))
     language = {name: value for name, value in hints.items() if name == "ui_locales"}
+    # A user flow that follows another one, such as the sign-in after a password reset, began with it.
+    former: PendingFlow | None = g.get("pending_flow")
     pending = PendingFlow(
-        user_flow, flow, next_path, notice, language, adds_scopes, interaction, bool(claims_challenge)
+        user_flow,
+        flow,
+        next_path,
+        notice,
+        language,
+        adds_scopes,
+        interaction,
+        bool(claims_challenge),
+        former.began if former else engine().records.now(),
+        former.began_in if former else sessions_to_begin_in(),
     )
     _keep(pending, response)
     return response
@@ -143,7 +157,7 @@ def begin_needed(sealed: str, next_path: str) -> Response | None:
 
 def just_came_back() -> bool:
     """Whether the browser comes from the sign-in service by way of the callback, which left one of these."""
-    return bool(waiting_notice()) or engine().cookies.tries in request.cookies
+    return is_on_its_way() or engine().cookies.tries in request.cookies
 
 
 def take_pending_flow() -> PendingFlow | None:
@@ -162,6 +176,7 @@ def take_pending_flow() -> PendingFlow | None:
     if not pending or pending.user_flow not in engine().client.user_flows:
         return None
     g.next_path = pending.next_path  # where the button of an error page leads to
+    g.pending_flow = pending
     return pending
 
 

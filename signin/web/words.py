@@ -46,6 +46,11 @@ NOTICES = {
     "signed_out_here": Notice(
         "You are signed out here. The sign-in service did not answer, so close the browser too.", good=False
     ),
+    "signed_out_others_left": Notice(
+        "You are signed out in this browser. Your other sessions could not all be ended. "
+        "To end them, sign in again and open My sessions.",
+        good=False,
+    ),
     "signed_out_record_left": Notice(
         "You are signed out in this browser. Your session's record could not be deleted. "
         "It expires by itself.",
@@ -236,7 +241,7 @@ WORDS: Mapping[type[Exception], Words] = {
     SessionEnded: Words(
         409,
         "Your sign-in has ended in the meantime",
-        "You ended this session, perhaps in another browser. Sign in again.",
+        "Your session ended while you were signing in, here or in another browser. Sign in again.",
     ),
     StoreError: _STORE,
 }

@@ -112,6 +112,22 @@ def test_signing_out_with_two_session_cookies_ends_both(
         assert other.signed_in_as() is None
 
 
+@pytest.mark.parametrize("unknown, said", [(15, "signed_out"), (16, "signed_out_record_left")])
+def test_signing_out_with_many_session_cookies_says_if_it_has_not_looked_at_all(
+    browser: Browser, shared_app: RunningApp, unknown: int, said: str
+) -> None:
+    ids = [f"{number:043}" for number in range(unknown)] + [str(browser.sign_in().session_id)]
+    headers = {
+        "Cookie": "; ".join(f"signin_session={session_id}" for session_id in ids),
+        "Origin": shared_app.url,
+    }
+
+    answer = requests.post(f"{shared_app.url}/logout", headers=headers, allow_redirects=False, timeout=10)
+
+    assert answer.cookies["signin_notice"].partition(".")[0] == said
+    assert (browser.signed_in_as() is None) is (said == "signed_out")
+
+
 @pytest.mark.parametrize(
     "cookie", ["", "unknown=x", "signin_session=", "signin_session=; signin_session=", "signin_session=x"]
 )

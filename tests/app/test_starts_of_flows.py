@@ -68,6 +68,16 @@ def test_a_browser_on_its_way_back_from_a_sign_in_is_not_asked(user: Browser, te
     assert page.status_code == 302
 
 
+def test_another_site_cannot_use_the_moment_in_which_a_browser_is_on_its_way_back(browser: Browser) -> None:
+    browser.get(browser.callback_url(), follow=False)
+    assert "signin_notice" in browser.cookies
+
+    page = browser.get("/edit_profile", follow=False, Sec_Fetch_Site="cross-site")
+
+    assert page.status_code == 200
+    assert not [name for name in browser.cookies if "flow" in name]
+
+
 def test_navigations_from_another_site_push_out_no_pending_sign_in(browser: Browser) -> None:
     callback = browser.callback_url()
     for _ in range(6):

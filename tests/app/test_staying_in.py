@@ -30,25 +30,29 @@ def send_with(cookies: dict[str, str], app: RunningApp, url: str, method: str = 
 # --- Requests that were under way --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("added", ["", "; signin_session=x", "; signin_session=" + 43 * "A"])
 def test_a_callback_after_sign_out_with_the_same_cookies_signs_nobody_in(
-    shared_app: RunningApp, browser: Browser
+    shared_app: RunningApp, browser: Browser, added: str
 ) -> None:
     callback = browser.sign_in().callback_url()
     cookies = browser.cookie_header
     assert send_with(cookies, shared_app, f"{shared_app.url}/logout", "POST").status_code == 303
 
-    answer = send_with(cookies, shared_app, callback)
+    answer = send_with(cookies | {"Cookie": cookies["Cookie"] + added}, shared_app, callback)
 
     assert answer.status_code >= 400
     assert not [cookie for cookie in set_cookies(answer) if cookie.startswith("signin_session=")]
 
 
+@pytest.mark.parametrize("added", ["", "; signin_session=x"])
 def test_a_sign_out_after_two_callbacks_with_the_same_cookies_ends_all_three_sessions(
-    shared_app: RunningApp, browser: Browser
+    shared_app: RunningApp, browser: Browser, added: str
 ) -> None:
-    callbacks = [browser.sign_in().callback_url(), browser.callback_url()]
+    first, second = browser.sign_in().callback_url(), browser.callback_url()
     cookies = browser.cookie_header
-    signed_in = [send_with(cookies, shared_app, callback).cookies["signin_session"] for callback in callbacks]
+    with_added = cookies | {"Cookie": cookies["Cookie"] + added}
+    answers = [send_with(cookies, shared_app, first), send_with(with_added, shared_app, second)]
+    signed_in = [answer.cookies["signin_session"] for answer in answers]
     assert greeted(home_with(shared_app, signed_in[1])) == "Ada Lovelace"
 
     send_with(cookies, shared_app, f"{shared_app.url}/logout", "POST")
@@ -99,17 +103,36 @@ def test_sign_out_without_redis_takes_the_cookies_and_ends_the_session_at_the_te
                 assert "record could not be deleted" in assert_signed_out_all_the_same(browser, tenant)
 
 
+def test_sign_out_everywhere_without_redis_takes_the_cookies_and_says_what_is_left(
+    serve_app: ServeApp, tenant: Tenant, tmp_path: Path
+) -> None:
+    with Redis(tmp_path) as server:
+        app = serve_app(REDIS_URL=server.url)
+        with Browser(app.url, tenant) as browser:
+            browser.sign_in()
+            with away(server):
+                browser.post("/sessions", fields={"end": "all"}, follow=False)
+                assert browser.page.status_code == 303
+                assert browser.session_id is None
+                browser.follow()
+                page = Document(browser.get("/").text)
+
+            assert "Your other sessions could not all be ended" in page.text
+
+
 def test_sign_out_with_a_full_redis_deletes_the_session(
     serve_app: ServeApp, tenant: Tenant, redis_server: Redis
 ) -> None:
     store = RedisKeys(redis_server)
     app = serve_app(**store.settings)
     with Browser(app.url, tenant) as browser:
-        session_id = browser.sign_in().session_id
+        callback = browser.sign_in().callback_url()
+        session_id, cookies = browser.session_id, browser.cookie_header
         with store.full():
             assert "You are signed out." in assert_signed_out_all_the_same(browser, tenant)
 
         assert greeted(home_with(app, session_id)) is None
+        assert send_with(cookies, app, callback).status_code == 409
 
 
 def test_sign_out_with_a_locked_database_takes_the_cookies_and_says_what_is_left(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser as ChromiumBrowser
+from playwright.sync_api import Playwright
 
 from local_tenant import LocalTenant
 from tests.helpers.app import RunningApp
@@ -21,9 +22,9 @@ LONG_NAME = "Wolfgang <script>alert(1)</script> " + "Pneumonoultramicroscopicsil
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[ChromiumBrowser]:
+def chromium(playwright: Playwright) -> Iterator[ChromiumBrowser]:
     """The machine's own Chromium. Skips where there is none."""
-    with open_chromium() as browser:
+    with open_chromium(playwright) as browser:
         yield browser
 
 

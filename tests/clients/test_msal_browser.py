@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from tests.clients import table
 from tests.clients.conftest import Prove, TenantOfKind
@@ -32,21 +32,20 @@ FEW_PROCESSES = ["--disable-site-isolation-trials", "--renderer-process-limit=1"
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A Chromium that allows third-party cookies."""
     profile = tmp_path_factory.mktemp("chromium")
     (profile / "Default").mkdir()
     (profile / "Default" / "Preferences").write_text(json.dumps(PREFERENCES))
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=chromium_path(),
-            args=[*ARGUMENTS, *FEW_PROCESSES],
-            ignore_https_errors=True,
-        )
-        context.set_default_timeout(SECONDS * 1000)
-        yield context
-        context.close()
+    context = playwright.chromium.launch_persistent_context(
+        profile,
+        executable_path=chromium_path(),
+        args=[*ARGUMENTS, *FEW_PROCESSES],
+        ignore_https_errors=True,
+    )
+    context.set_default_timeout(SECONDS * 1000)
+    yield context
+    context.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import requests
 from local_tenant import LocalTenant
 from tests.deployment.test_gunicorn import fetch, port_of
 from tests.helpers.browser import Browser, parameters
-from tests.helpers.engine import LEASE_SECONDS, PATIENCE_SECONDS, longest_call
+from tests.helpers.engine import LEASE_SECONDS, MOST_API_CALLS_OF_A_SESSION, PATIENCE_SECONDS, longest_call
 from tests.helpers.processes import (
     ROOT,
     Gunicorn,
@@ -82,7 +82,8 @@ def test_slow_api_calls_hold_up_nobody_else(
         tenant.forget_requests()
         with ThreadPoolExecutor(40) as pool:
             slow = [pool.submit(fetch, url, session_id, "/call_downstream_api") for _ in range(40)]
-            wait_until(lambda: sum(call.done() for call in slow) >= 40 - 24, "both workers are full")
+            under_way = 2 * MOST_API_CALLS_OF_A_SESSION
+            wait_until(lambda: sum(call.done() for call in slow) >= 40 - under_way, "both workers are full")
             others = [fetch(url, session_id, path) for path in ("/healthz", "/") for _ in range(4)]
             still_slow = [call for call in slow if not call.done()]
             refused = [call.result() for call in slow if call.done()]

@@ -7,10 +7,11 @@ import pytest
 from signin.oidc import http_client
 from signin.oidc.providers import b2c, microsoft
 from signin.sessions import records
-from signin.web import api, words
+from signin.web import api, engine, words
 
 LEASE_SECONDS = records.LEASE
 PATIENCE_SECONDS = api.LOCK_PATIENCE
+MOST_API_CALLS_OF_A_SESSION = engine.MOST_API_CALLS_OF_A_SESSION
 
 
 def longest_call() -> float:

@@ -15,8 +15,8 @@ from playwright.sync_api import (
     ConsoleMessage,
     Error,
     Page,
+    Playwright,
     Request,
-    sync_playwright,
 )
 
 from tests.helpers.browser import Browser as PlainBrowser
@@ -47,12 +47,11 @@ def chromium_path() -> str:
 
 
 @contextmanager
-def open_chromium() -> Iterator[Browser]:
+def open_chromium(playwright: Playwright) -> Iterator[Browser]:
     """The machine's own Chromium. Skips the test when there is none."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+    yield browser
+    browser.close()
 
 
 MEDIA = {"color_scheme": "light", "reduced_motion": "no-preference", "forced_colors": "none"}

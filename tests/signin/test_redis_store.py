@@ -151,11 +151,11 @@ def test_a_cluster_keeps_sessions(cluster: list[Server]) -> None:
     assert records.replace_tokens(newer, {"started": int(time.time())}, "newer")
     with records.lock_tokens(newer, patience=1):
         assert records.tokens(newer) == "newer"
-    began = time.time()
+    began_in = records.latest([newer])
     records.sign_out(sessions[:2])
     assert not any(records.read(session_id) for session_id in (*sessions[:2], newer))
     with pytest.raises(SessionEnded):
-        start(records, presented=sessions[0], began=began)
+        start(records, presented=sessions[0], began_in=began_in)
     records.check()
 
 
@@ -274,6 +274,6 @@ def test_each_form_of_url_is_accepted(url: str, tmp_path: Path) -> None:
 
 def test_a_sealed_record_fits_into_one_answer_of_any_size(server: Server) -> None:
     records = Records(store_at(server.url), SEAL, idle=60, absolute=60)
-    session_id = records.start({"started": int(time.time())}, "t" * 1_000_000, presented=None)
+    session_id = records.start({"started": int(time.time())}, "t" * 1_000_000)
 
     assert len(records.tokens(session_id)) == 1_000_000
