@@ -28,8 +28,9 @@ from .home import HomeUnusable, home
 from .kept import Kept
 from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
-from .server import PortTaken
-from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant
+from .model.redirect_uris import redirect_uri_fault
+from .server import AddressMissing, PortTaken
+from .tenant import APP_CHOICES, DEFAULT_PORT, DEFAULT_REDIRECT_URI, LocalTenant, RedirectUriUnusable
 from .tls import java_options, write_java_truststore
 
 DEFAULT_APP_PORT = 5000
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         origin = app_origin(redirect_uri)
         tenant = LocalTenant(
             options.port,
-            [redirect_uri, f"{origin}/"] if origin else [redirect_uri],  # and where sign-out leads back to
+            registered(redirect_uri),
             announce=say,
             kind=options.kind,
             logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
@@ -70,10 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
+    except AddressMissing as missing:
+        text = "--listen needs one of its own, or 0.0.0.0."
+        say(f"This machine has no address {missing.address}. {text}")
+        return 2
     except PortTaken as taken:
         say(f"Port {taken.port} cannot be used ({taken.reason}). {remedy(taken)}")
         return 2
-    except (ConfigurationError, DatabaseUnusable, HomeUnusable) as error:
+    except (ConfigurationError, DatabaseUnusable, HomeUnusable, RedirectUriUnusable) as error:
         say(str(error))
         return 2
 
@@ -195,6 +200,14 @@ def app_origin(redirect_uri: str) -> str | None:
     return f"{uri.scheme}://{uri.netloc}" if is_web_address else None
 
 
+def registered(redirect_uri: str) -> list[str]:
+    """What is registered for the app: its redirect URI, and where sign-out leads back to."""
+    if fault := redirect_uri_fault(redirect_uri, "web", may_have_query=True):
+        say(f"{redirect_uri} is not registered, because it cannot be a redirect URI. {fault}")
+        return []
+    return [redirect_uri, f"{app_origin(redirect_uri)}/"]
+
+
 def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, *, open_app: bool) -> int:
     """Run the command to its end. Without one, print the settings and wait for a signal."""
     chosen = {name: from_environment(name) for name in KEPT_FROM_ENVIRONMENT if from_environment(name)}
@@ -259,7 +272,7 @@ def java_variables(tenant: LocalTenant) -> dict[str, str]:
 
 def who_can_use(tenant: LocalTenant) -> str:
     where = tenant.database or "memory"
-    if tenant.listen == LOOPBACK:
+    if ip_address(tenant.listen).is_loopback:
         return f"""It listens on this machine
   alone and keeps accounts in {where}. Anyone on this machine can use it."""
     return f"""It keeps accounts in {where}.

@@ -1,5 +1,6 @@
 """The tenant's web servers: cheroot, with or without TLS."""
 
+import errno
 import logging
 import socket
 import ssl
@@ -33,6 +34,14 @@ class PortTaken(Exception):
     def __init__(self, port: int, reason: str, *, forbidden: bool = False):
         super().__init__(port, reason)
         self.port, self.reason, self.forbidden = port, reason, forbidden
+
+
+class AddressMissing(Exception):
+    """This machine does not have `address`, which the server is to listen on."""
+
+    def __init__(self, address: str):
+        super().__init__(address)
+        self.address = address
 
 
 class TlsAdapter(Adapter):
@@ -93,7 +102,7 @@ class Gateway(wsgi.Gateway_10):
 
 
 class WebServer(wsgi.Server):
-    """Serves `app` on `address`:`port`, 0 for any free port. Raises PortTaken."""
+    """Serves `app` on `address`:`port`, 0 for any free port. Raises PortTaken and AddressMissing."""
 
     ConnectionClass = Connection
     keep_alive_conn_limit = 1000
@@ -134,9 +143,20 @@ class WebServer(wsgi.Server):
         try:
             bound: socket.socket = super().bind(family, type, proto)
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise AddressMissing(str(self.bind_addr[0])) from error
             forbidden = isinstance(error, PermissionError)
             raise PortTaken(self.port, error.strerror or str(error), forbidden=forbidden) from error
         return bound
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()  # which cheroot leaves open
+            raise
+        return socket_
 
     def serve_in_background(self) -> None:
         threading.Thread(target=self.serve, daemon=True).start()

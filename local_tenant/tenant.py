@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 
-from .authorities import DEFAULT_KIND
+from .authorities import DEFAULT_KIND, KINDS
 from .configuration import default_configuration, lasting_tenant_id, load
 from .kept import Kept
-from .model.origins import CONTAINER_HOST, LOOPBACK
+from .model.origins import CONTAINER_HOST, IPV6_LOOPBACK, LOOPBACK
 from .server import WebServer
 from .state import TenantState
 from .tls import CertificateAuthority, lasting_authority, temporary_authority, write_ca_files
@@ -19,9 +19,8 @@ from .web.api import create_api
 from .web.app import create_app
 
 DEFAULT_PORT = 8400
-# Variables that name a CA file. The first read no other file, the others add it to the CAs that they have.
+# Variables that name a CA file, for programs that then read no other.
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-CERTIFICATE_VARIABLES = ("NODE_EXTRA_CA_CERTS",)
 DEFAULT_REDIRECT_URI = "http://localhost:5000/getAToken"
 # Settings that the operator may choose for the app. An empty value counts as not set, and unlike a missing
 # one it wins over a `.env` file, which is about another tenant.
@@ -58,13 +57,19 @@ OTHER_AUTHORITIES = (
 )
 
 
+class RedirectUriUnusable(ValueError):
+    """A redirect URI cannot be registered. The message says why."""
+
+
 class LocalTenant:
-    """A running tenant, as a context manager. Entering raises PortTaken and DatabaseUnusable.
+    """A running tenant, as a context manager. Entering raises PortTaken, AddressMissing and
+    DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
     app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
     tests need. The command line leaves it off. `config` is a file that sets up the tenant.
-    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError and HomeUnusable.
+    With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError, HomeUnusable, and
+    RedirectUriUnusable for `redirect_uris` that cannot be registered.
 
     The pages and the control API listen on `port`, the endpoints for the app's back channel on the next
     port, the web API on the one after that; with 0, each on any free port. With `https`, everything but the
@@ -97,12 +102,14 @@ class LocalTenant:
     ):
         if listen != LOOPBACK and not https:
             raise ValueError("A tenant that other machines can reach needs https.")
+        redirect_uris = list(redirect_uris)
         if config:
             configuration = load(config, redirect_uris, kind)
         else:
             kind = kind or DEFAULT_KIND
             tenant_id = lasting_tenant_id(kind) if home else ""
             configuration = default_configuration(kind, redirect_uris, tenant_id=tenant_id)
+        _check_redirect_uris(configuration.kind, redirect_uris)
         kept = Kept(home, configuration.tenant_id)
         self.kind, self.https, self.listen = configuration.kind, https, listen
         self._port, self._home, self.database = port, home, database
@@ -128,7 +135,7 @@ class LocalTenant:
         tls = self._certificate_authority(stack).server_context(authority.host_names)
         if self.https:
             origins.https = True
-            origins.hosts += (CONTAINER_HOST, *authority.host_names)
+            origins.hosts += (IPV6_LOOPBACK, CONTAINER_HOST, *authority.host_names)
         app = create_app(self._tenant, with_control=self._with_control, ca_files=self._ca_files)
         api = create_api(self._tenant)
         apps = [(app, tls), (api, tls)] if self.https else [(app, None), (app, tls), (api, None)]
@@ -152,6 +159,7 @@ class LocalTenant:
             folder, authority = self._home, lasting_authority(self._home, self._announce)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-tenant-")))
+            folder.chmod(0o755)  # only CA files are in it, and programs of other users read them
             authority = temporary_authority()
         self._ca_files = write_ca_files(folder, authority)
         self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
@@ -235,8 +243,14 @@ class LocalTenant:
             "SECRET_KEY": self._secret_key,
             **dict.fromkeys(("NO_PROXY", "no_proxy"), without_proxy),
             **dict.fromkeys(BUNDLE_VARIABLES, self.ca_bundle),
-            **dict.fromkeys(CERTIFICATE_VARIABLES, self.ca_certificate),
+            "NODE_EXTRA_CA_CERTS": str(self._ca_files.for_node),
         }
+
+
+def _check_redirect_uris(kind: str, redirect_uris: Iterable[str]) -> None:
+    for uri in redirect_uris:
+        if fault := KINDS[kind].redirect_uri_fault(uri, "web"):
+            raise RedirectUriUnusable(f"{uri!r} cannot be a redirect URI. {fault}")
 
 
 def _addresses(listen: str) -> list[str]:

@@ -22,7 +22,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .home import READABLE, create_file, private_folder, write_file
-from .model.origins import CONTAINER_HOST, LOOPBACK
+from .model.origins import CONTAINER_HOST, IPV6_LOOPBACK, LOOPBACK
 
 CA_NAME = "Local tenant CA, for development only"
 CA_LIFETIME = timedelta(days=3650)
@@ -33,7 +33,7 @@ PERMITTED_DOMAINS = ("localhost", CONTAINER_HOST, "b2clogin.com", "ciamlogin.com
 PERMITTED_NETWORKS = ("127.0.0.0/8", "::1/128")
 CERTIFICATE_IN_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 JAVA_PASSWORD = "changeit"  # that of Java's own store, which holds no secrets either
-LOCAL_NAMES = (LOOPBACK, "::1", "localhost", CONTAINER_HOST)
+LOCAL_NAMES = (LOOPBACK, IPV6_LOOPBACK, "localhost", CONTAINER_HOST)
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,13 @@ class CertificateAuthority:
 class CaFiles:
     """What clients read. `certificate` is the CA alone, `bundle` holds the public CAs as well.
 
-    Most programs that are given a CA file read no other, so they need the bundle.
+    Most programs that are given a CA file read no other, so they need the bundle. `for_node` is for Node.js,
+    which adds a file to the public CAs. It is `certificate`, or holds the CAs of NODE_EXTRA_CA_CERTS as well.
     """
 
     certificate: Path
     bundle: Path
+    for_node: Path
 
 
 @cache
@@ -101,9 +103,12 @@ def lasting_authority(folder: Path, announce: Callable[[str], None]) -> Certific
 
 
 def write_ca_files(folder: Path, authority: CertificateAuthority) -> CaFiles:
-    """Write `ca.pem` and `ca-bundle.pem` into `folder`, which all users of the machine may read."""
-    files = CaFiles(folder / "ca.pem", folder / "ca-bundle.pem")
+    """Write the CA files into `folder`, which all users of the machine may read."""
+    certificate, extra = folder / "ca.pem", _cas_added_to_node(authority)
+    for_node = folder / "node-extra-ca-certs.pem" if extra else certificate
+    files = CaFiles(certificate, folder / "ca-bundle.pem", for_node)
     contents = {
+        files.for_node: extra + authority.certificate,
         files.certificate: authority.certificate,
         files.bundle: _trusted_cas(files.bundle) + b"\n" + authority.certificate,
     }
@@ -145,6 +150,17 @@ def _trusted_cas(own_bundle: Path) -> bytes:
     bundle = Path(configured) if configured else own_bundle
     usable = bundle.is_file() and bundle.absolute() != own_bundle
     return (bundle if usable else Path(certifi.where())).read_bytes()
+
+
+def _cas_added_to_node(authority: CertificateAuthority) -> bytes:
+    """The CAs of NODE_EXTRA_CA_CERTS, without this one. Like Node.js, ignores a file that cannot be read."""
+    configured = os.environ.get("NODE_EXTRA_CA_CERTS")
+    try:
+        content = Path(configured).read_bytes() if configured else b""
+    except OSError:
+        return b""
+    others = content.replace(authority.certificate, b"").strip()
+    return others + b"\n" if others else b""
 
 
 def _make_authority() -> CertificateAuthority:

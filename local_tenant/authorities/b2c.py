@@ -57,6 +57,7 @@ class AzureADB2C(Authority):
     has_user_flows = True
     refuses_request_without_pkce = True
     has_direct_grants = True
+    redirect_uris_may_have_query = False
 
     DOMAIN = "localtenant.onmicrosoft.com"
 

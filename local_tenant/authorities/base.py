@@ -9,6 +9,7 @@ from ..model.accounts import Account
 from ..model.configuration import TenantConfiguration
 from ..model.grants import Grant, Session
 from ..model.origins import Origins
+from ..model.redirect_uris import redirect_uri_fault
 from ..model.registrations import AppRegistration, UserFlow, UserFlowKind, WebApi
 from ..model.signing import KeyRing, SigningKey
 from ..model.steering import Clock, Options
@@ -71,6 +72,7 @@ class Authority(ABC):
     has_user_flows = False  # by name, each with an authority of its own
     DOMAIN: ClassVar[str]  # of the tenant, if nobody gives it a name
     has_direct_grants = False  # client credentials, and passwords at a user flow of kind "ropc"
+    redirect_uris_may_have_query = True
 
     def __init__(self, configuration: TenantConfiguration, options: Options, clock: Clock):
         self.guid, self.tenant_name = configuration.tenant_id, configuration.name
@@ -105,6 +107,11 @@ class Authority(ABC):
     @abstractmethod
     def api_uri(cls, domain: str, name: str, client_id: str) -> str:
         """The URI that scopes of this web API begin with."""
+
+    @classmethod
+    def redirect_uri_fault(cls, uri: str, app_type: str) -> str:
+        """Why this cannot be registered as a redirect URI for an app of this type. "" if it can."""
+        return redirect_uri_fault(uri, app_type, may_have_query=cls.redirect_uris_may_have_query)
 
     @classmethod
     def more_accounts(cls) -> list[Account]:

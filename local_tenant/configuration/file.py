@@ -20,7 +20,6 @@ from ..model.accounts import EMAIL, Account
 from ..model.attributes import ATTRIBUTES, CLAIMS, CUSTOM_PREFIX
 from ..model.configuration import TenantConfiguration
 from ..model.registrations import (
-    LOOPBACK_HOSTS,
     AppRegistration,
     Apps,
     UserFlow,
@@ -216,10 +215,10 @@ class _Checker:
 
     def _check_addresses(self, path: Member, type: str, app: Table) -> None:
         for uri in app.get("redirect_uris", ()):
-            if fault := _redirect_uri_fault(uri, type):
+            if fault := KINDS[self._kind].redirect_uri_fault(uri, type):
                 self.reader.fault((*path, "redirect_uris"), f"{uri} cannot be a redirect URI. {fault}", uri)
         logout_url = app.get("logout_url")
-        if logout_url and _redirect_uri_fault(logout_url, "web"):
+        if logout_url and KINDS[self._kind].redirect_uri_fault(logout_url, "web"):
             text = "`logout_url` is an address with https, or with http on localhost."
             self.reader.fault((*path, "logout_url"), text)
 
@@ -359,27 +358,3 @@ class _Checker:
             if value and seen.setdefault(value, path) != path:
                 text = f'There are two {path[0]} with the {member} "{table[member]}". Give each its own.'
                 self.reader.fault((*path, member), text)
-
-
-def _redirect_uri_fault(uri: str, type: str) -> str:
-    """What is wrong with a redirect URI, "" for nothing.
-
-    Source: Microsoft Learn, "Redirect URI (reply URL) best practices and limitations".
-    """
-    try:
-        parts = urlsplit(uri)
-        host = parts.hostname
-    except ValueError:
-        return "It is not a valid address."
-    rules: list[tuple[bool, str]] = [
-        (not parts.scheme, "Write the whole address, as in http://localhost:5000/getAToken."),
-        (bool(parts.fragment), "Remove the fragment, which begins with #."),
-        ("*" in uri, "Write each address out, without *."),
-    ]
-    if type != "native" or parts.scheme in ("http", "https"):
-        rules += [
-            (parts.scheme not in ("http", "https"), 'Write https, or type = "native" for other schemes.'),
-            (not host, "Write the whole address, as in http://localhost:5000/getAToken."),
-            (parts.scheme == "http" and host not in LOOPBACK_HOSTS, "Write https, or http with localhost."),
-        ]
-    return next((text for is_wrong, text in rules if is_wrong), "")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, IPV6_LOOPBACK = "127.0.0.1", "::1"
 CONTAINER_HOST = "host.docker.internal"  # what containers call the machine that they run on
 
 _asked: ContextVar[str] = ContextVar("asked", default="")

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
 from .attributes import DEFAULT_COLLECTS
+from .redirect_uris import without_loopback_port
 
 UserFlowKind = Literal["sign_up_or_sign_in", "sign_up", "sign_in", "edit_profile", "reset_password", "ropc"]
 # What shares one session at the tenant: all of it, one app, one user flow, or nothing.
@@ -16,7 +16,6 @@ SINGLE_SIGN_ON: tuple[SingleSignOn, ...] = get_args(SingleSignOn)
 AppType = Literal["web", "spa", "native"]
 Language = Literal["", "en", "fr"]
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1")
 # Where development servers of single-page apps listen by default.
 SPA_PORTS = (3000, 4200, 5173)
 
@@ -105,16 +104,19 @@ class AppRegistration:
         """Whether the redirect URI is registered. For a native app, a loopback address has any port."""
         if redirect_uri in self.redirect_uris:
             return True
-        without_port = _without_loopback_port(redirect_uri) if self.type == "native" else None
-        registered = [_without_loopback_port(uri) for uri in self.redirect_uris]
+        without_port = without_loopback_port(redirect_uri) if self.type == "native" else None
+        registered = [without_loopback_port(uri) for uri in self.redirect_uris]
         return without_port is not None and without_port in registered
 
 
 class Apps:
-    """The app registrations. The first one is the app whose settings the tenant prints."""
+    """The app registrations. The first one is the app whose settings the tenant prints.
+
+    Client IDs are GUIDs, so their case does not matter.
+    """
 
     def __init__(self, apps: Iterable[AppRegistration]):
-        self._apps = {app.client_id: app for app in apps}
+        self._apps = {app.client_id.lower(): app for app in apps}
 
     def __iter__(self) -> Iterator[AppRegistration]:
         return iter(self._apps.values())
@@ -124,7 +126,7 @@ class Apps:
         return next(iter(self))
 
     def find(self, client_id: str) -> AppRegistration | None:
-        return self._apps.get(client_id)
+        return self._apps.get(client_id.lower())
 
 
 def default_redirect_uris(type: AppType, client_id: str) -> list[str]:
@@ -140,14 +142,3 @@ def default_redirect_uris(type: AppType, client_id: str) -> list[str]:
             f"msal{client_id}://auth",
         ]
     return []
-
-
-def _without_loopback_port(uri: str) -> str | None:
-    """An http address on this machine without its port (RFC 8252, section 7.3). None for all others."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return None
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS or parts.username:
-        return None
-    return parts._replace(netloc=parts.hostname, path=parts.path or "/").geturl()

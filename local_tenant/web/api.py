@@ -13,6 +13,7 @@ from . import graph
 from .bearer import TokenRefused, checked_claims, insufficient_claims
 from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
+from .this_machine import refuse_other_hosts
 
 CHALLENGE = 'Bearer realm="tasks"'
 
@@ -22,7 +23,6 @@ Task = dict[str, Any]
 def create_api(tenant: TenantState) -> Flask:
     """The Flask app of the web API."""
     app = Flask("local_tenant_api", static_folder=None)
-    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     tasks_by_sub: dict[str, list[Task]] = {}
 
     @app.before_request
@@ -31,6 +31,7 @@ def create_api(tenant: TenantState) -> Flask:
         tenant.authority.origins.answer_as("")
         start_exchange(exchange)
         exchange.add_to_record()
+        refuse_other_hosts(tenant)
         return apply_fault("api") if exchange.endpoint == "api" else None
 
     @app.after_request

@@ -10,6 +10,7 @@ from ..tls import CaFiles
 from . import control, desk, endpoints, graph, pages, sign_out, userinfo
 from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
+from .this_machine import refuse_other_hosts
 from .token import token
 
 # Endpoints that faults can be injected into, by the names of their views.
@@ -33,7 +34,6 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
     """
     app = Flask(__package__ or "")
     app.config["CA_FILES"] = ca_files
-    app.config["TRUSTED_HOSTS"] = list(tenant.authority.origins.hosts)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -77,7 +77,8 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
         is_unrecorded = request.path.startswith(UNRECORDED_PATHS) or _is_control_api()
         if not is_unrecorded and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()
-        tenant.authority.origins.answer_as(request.host_url.rstrip("/"))
+        refuse_other_hosts(tenant)
+        tenant.authority.origins.answer_as(request.host_url.rstrip("/").lower())
         if request.endpoint in USER_FLOW_ENDPOINTS and not exchange.named_address:
             return endpoints.unknown_authority(tenant)
         return apply_fault(exchange.endpoint) if exchange.endpoint in LEGS else None

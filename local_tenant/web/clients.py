@@ -1,5 +1,7 @@
 """The authentication of apps at the token endpoint."""
 
+from urllib.parse import unquote_plus
+
 from flask import request
 from werkzeug.datastructures import MultiDict
 
@@ -14,11 +16,7 @@ def authenticated_client(tenant: TenantState) -> AppRegistration:
     Client ID and secret are in the form or in the header of HTTP Basic authentication. A public client has
     no secret.
     """
-    header = request.authorization
-    if header and header.type == "basic":
-        client_id, secret = header.username or "", header.password or ""
-    else:
-        client_id, secret = required(request.form, "client_id"), request.form.get("client_secret", "")
+    client_id, secret = _credentials(tenant)
     app = tenant.apps.find(client_id)
     if not app:
         raise Refused(Reason.CLIENT_UNKNOWN, client_id=client_id, tenant=tenant.authority.guid)
@@ -32,6 +30,21 @@ def authenticated_client(tenant: TenantState) -> AppRegistration:
     if not app.has_secret(secret):
         raise Refused(Reason.SECRET_WRONG)
     return app
+
+
+def _credentials(tenant: TenantState) -> tuple[str, str]:
+    """Client ID and secret. Raises Refused without a client ID.
+
+    HTTP Basic authentication encodes both as in a form (RFC 6749, section 2.3.1). Not all clients do that.
+    """
+    header = request.authorization
+    if not header or header.type != "basic":
+        return required(request.form, "client_id"), request.form.get("client_secret", "")
+    client_id, secret = header.username or "", header.password or ""
+    app = tenant.apps.find(client_id)
+    if app and app.has_secret(secret):
+        return client_id, secret
+    return unquote_plus(client_id), unquote_plus(secret)
 
 
 def required(form: MultiDict[str, str], name: str) -> str:

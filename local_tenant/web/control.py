@@ -237,7 +237,12 @@ def apps() -> ResponseReturnValue:
 
 @blueprint.patch("/apps/<client_id>")
 def change_app(client_id: str) -> ResponseReturnValue:
-    app = _tenant().apps.find(client_id) or abort(404, f"There is no app {client_id}.")
+    app, wanted = _find_app(client_id), _body()
+    if isinstance(wanted.get("redirect_uris"), list):
+        for uri in wanted["redirect_uris"]:
+            _check_redirect_uri(app, uri)
+    if "logout_url" in wanted:
+        _check_logout_url(wanted["logout_url"])
     return _change(app, {"id_tokens": bool, "access_tokens": bool, "redirect_uris": list, "logout_url": str})
 
 
@@ -271,8 +276,8 @@ def _change(target: AppRegistration | UserFlow, types: dict[str, type]) -> dict[
 def add_redirect_uri() -> ResponseReturnValue:
     """Register a redirect URI with the app `client_id`, or else with the first app."""
     body, tenant = _body("redirect_uri"), _tenant()
-    client_id = body.get("client_id", tenant.app.client_id)
-    app = tenant.apps.find(client_id) or abort(404, f"There is no app {client_id}.")
+    app = _find_app(body.get("client_id", tenant.app.client_id))
+    _check_redirect_uri(app, body["redirect_uri"])
     if body["redirect_uri"] not in app.redirect_uris:
         app.redirect_uris.append(body["redirect_uri"])
     return {"redirect_uris": app.redirect_uris}
@@ -281,5 +286,24 @@ def add_redirect_uri() -> ResponseReturnValue:
 @blueprint.put("/logout-url")
 def set_logout_url() -> ResponseReturnValue:
     app = _tenant().app
-    app.logout_url = str(_body("logout_url")["logout_url"])
+    logout_url = _body("logout_url")["logout_url"]
+    _check_logout_url(logout_url)
+    app.logout_url = logout_url
     return {"logout_url": app.logout_url}
+
+
+def _find_app(client_id: object) -> AppRegistration:
+    return _tenant().apps.find(str(client_id)) or abort(404, f"There is no app {client_id}.")
+
+
+def _check_redirect_uri(app: AppRegistration, uri: object) -> None:
+    if not isinstance(uri, str):
+        abort(400, f"A redirect URI is a text, not {uri!r}.")
+    if fault := _tenant().authority.redirect_uri_fault(uri, app.type):
+        abort(400, f"{uri!r} cannot be a redirect URI. {fault}")
+
+
+def _check_logout_url(url: object) -> None:
+    """Front-channel sign-out loads this address in a frame. "" for none."""
+    if not isinstance(url, str) or (url and _tenant().authority.redirect_uri_fault(url, "web")):
+        abort(400, f"{url!r} cannot be a logout URL. It is an address with https, or with http on localhost.")

@@ -43,4 +43,4 @@ def add_cors_headers(tenant: TenantState, response: Response) -> None:
 
 def _spa_origins(apps: Iterable[AppRegistration]) -> set[str]:
     addresses = [urlsplit(uri) for app in apps if app.type == "spa" for uri in app.redirect_uris]
-    return {f"{address.scheme}://{address.netloc}" for address in addresses}
+    return {f"{address.scheme}://{address.netloc.lower()}" for address in addresses}

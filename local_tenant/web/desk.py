@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import cast
-from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -129,8 +128,8 @@ def add_redirect_uri() -> ResponseReturnValue:
     if not app:
         return error_page(tenant, "There is no app registration with this client ID.", 404)
     redirect_uri = request.form.get("redirect_uri", "").strip()
-    if not is_absolute_uri(redirect_uri):
-        return _page(refused=app.client_id, redirect_uri=redirect_uri), 400
+    if fault := tenant.authority.redirect_uri_fault(redirect_uri, app.type):
+        return _page(refused=app.client_id, redirect_uri=redirect_uri, fault=fault), 400
     if redirect_uri not in app.redirect_uris:
         app.redirect_uris.append(redirect_uri)
     return redirect(f"/#{app.client_id}", 303)
@@ -143,22 +142,6 @@ def forget_requests() -> ResponseReturnValue:
         return error_page(tenant, "The form was sent from another site.", 403)
     tenant.record.clear()
     return redirect("/#requests", 303)
-
-
-def is_absolute_uri(text: str) -> bool:
-    """Whether the text can be a redirect URI: absolute and without a fragment (RFC 6749, section 3.1.2).
-
-    "localhost:3000" is none, although "localhost" could be a scheme.
-    """
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    if parts.scheme in ("http", "https", ""):
-        has_place = bool(parts.scheme and parts.hostname)
-    else:
-        has_place = bool(parts.netloc) or parts.path.startswith("/") or parts.scheme == "urn"
-    return text.isprintable() and " " not in text and "#" not in text and has_place
 
 
 def _page(**form: str) -> str:
@@ -230,7 +213,11 @@ def _line(tenant: TenantState, entry: RequestEntry) -> RequestLine:
         (entry["query"].get(name) or [""])[0] for name in ("client_id", "redirect_uri")
     )
     app = tenant.apps.find(client_id)
-    can_register = app is not None and not app.accepts(redirect_uri) and is_absolute_uri(redirect_uri)
+    can_register = (
+        app is not None
+        and not app.accepts(redirect_uri)
+        and not tenant.authority.redirect_uri_fault(redirect_uri, app.type)
+    )
     return RequestLine(
         time=datetime.fromtimestamp(entry["time"]).strftime("%H:%M:%S"),
         entry=entry,

@@ -8,6 +8,7 @@ from joserfc.errors import JoseError
 
 from ..authorities.microsoft import Microsoft
 from ..authorities.refusals import Reason, Refused
+from ..model.redirect_uris import WEB_SCHEMES, split_address
 from ..model.steering import changed
 from ..state import TenantState
 from .exchange import current_exchange
@@ -64,11 +65,8 @@ def _audience_of_hint(tenant: TenantState) -> str:
 
 
 def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return text.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
+    parts = split_address(text)
+    return bool(text.isprintable() and parts and parts.scheme in WEB_SCHEMES and parts.hostname)
 
 
 # --- Entra ID and External ID

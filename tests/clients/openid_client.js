@@ -1,14 +1,23 @@
 // A web app: openid-client with PKCE and a client secret, and without its option for insecure requests.
+// It sends the secret in the form, or after /sign-in/basic in the Authorization header.
 import * as client from "openid-client";
 
 import { app, callApi, listen, redirectUri, scopes, settings } from "./web_app.js";
 
 const metadata = new URL(`${settings.AUTHORITY}/v2.0/.well-known/openid-configuration`);
-const config = await client.discovery(metadata, settings.CLIENT_ID, settings.CLIENT_SECRET);
+const { CLIENT_ID, CLIENT_SECRET } = settings;
+const config = await client.discovery(metadata, CLIENT_ID, CLIENT_SECRET);
+const basic = new client.Configuration(
+  config.serverMetadata(),
+  CLIENT_ID,
+  CLIENT_SECRET,
+  client.ClientSecretBasic(CLIENT_SECRET),
+);
 
-app.get("/sign-in", async (request, response) => {
+app.get("/sign-in{/:authentication}", async (request, response) => {
   const verifier = client.randomPKCECodeVerifier();
   request.session.signIn = { verifier, state: client.randomState(), nonce: client.randomNonce() };
+  request.session.usesBasic = request.params.authentication === "basic";
   const { state, nonce } = request.session.signIn;
   response.redirect(
     client.buildAuthorizationUrl(config, {
@@ -24,7 +33,8 @@ app.get("/sign-in", async (request, response) => {
 
 app.get("/redirect", async (request, response) => {
   const { verifier, state, nonce } = request.session.signIn;
-  const tokens = await client.authorizationCodeGrant(config, new URL(request.url, settings.APP_URL), {
+  const chosen = request.session.usesBasic ? basic : config;
+  const tokens = await client.authorizationCodeGrant(chosen, new URL(request.url, settings.APP_URL), {
     pkceCodeVerifier: verifier,
     expectedState: state,
     expectedNonce: nonce,

@@ -61,7 +61,13 @@ def test_msal_node(kind: str, tenant_of_kind: TenantOfKind, serve: Serve, prove:
 
 def test_openid_client(tenant: Tenant, serve: Serve, prove: Prove) -> None:
     with prove(table.OPENID_CLIENT) as shown:
-        use(serve("openid_client.js", tenant), shown)
+        app = serve("openid_client.js", tenant)
+        use(app, shown)
+        tenant.control.forget_requests()
+        with Person(tenant, app.url) as person:
+            person.sign_in("/sign-in/basic")
+            assert person.user() == USER
+            shown.add(f"sign-in ({tenant.how_signed_in()})")
 
 
 def test_authlib(tenant: Tenant, serve: Serve, prove: Prove) -> None:

@@ -62,7 +62,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    ours = {"REDIRECT_URI", "SECRET_KEY", "FLASK_RUN_PORT", "NO_PROXY", "no_proxy"}
+    ours = {"REDIRECT_URI", "SECRET_KEY", "FLASK_RUN_PORT", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"}
     ours |= {*APP_CHOICES, *OTHER_AUTHORITIES}
     return {name: value for name, value in os.environ.items() if name not in ours} | changes
 
@@ -209,6 +209,26 @@ def test_the_command_does_not_ask_a_proxy_for_the_tenant(run: Run) -> None:
 )
 def test_the_apps_port_is_that_of_its_command(line: str, flask_run_port: str, port: int) -> None:
     assert cli.app_port(line.split(), {"FLASK_RUN_PORT": flask_run_port}) == port
+
+
+def test_an_address_of_another_machine_is_refused_in_words(run: Run) -> None:
+    status, _, stderr = run("--listen", "192.0.2.1", "true")
+    assert (status, stderr.strip()) == (
+        2,
+        "This machine has no address 192.0.2.1. --listen needs one of its own, or 0.0.0.0.",
+    )
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_the_ipv6_loopback_address_can_be_used_and_is_not_warned_of(run: Run) -> None:
+    fetch = """
+import os, requests
+for name in ("LOCAL_TENANT_URL", "ENDPOINT"):
+    url = os.environ[name].replace("127.0.0.1", "[::1]")
+    print(requests.get(url, timeout=5).status_code)
+"""
+    _, stdout, stderr = run("--listen", "::1", sys.executable, "-c", fetch)
+    assert (stdout.split(), "WARNING" in stderr) == (["200", "401"], False)
 
 
 def test_redirect_uri_and_banner_have_the_apps_port(run: Run) -> None:

@@ -195,6 +195,8 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
             "Write https",
         ),
         ('[[apps]]\nname = "shop"\nredirect_uris = ["/back"]', 3, "Write the whole address"),
+        ('[[apps]]\nname = "shop"\nredirect_uris = ["http://localhost:99999"]', 3, "host or port"),
+        ('[[apps]]\nname = "shop"\nredirect_uris = ["https://a.example/?b=c"]', 3, "B2C allows no query"),
         ('[[apps]]\nname = "shop"\nredirect_uris = ["msauth://back"]', 3, 'type = "native"'),
         ('[[apps]]\nname = "a"\n[[apps]]\nname = "A"', 4, "two apps with the name"),
         (
@@ -255,6 +257,21 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_lines(tmp_path: Path) -
         load(file)
     assert [fault.line for fault in refused.value.faults] == [2, 4, 5]
     assert str(refused.value).startswith(f"{file}:2: There is no `nam` here.")
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("", "Write the whole address"),
+        ("http://[", "host or port"),
+        ("https://a.example/#f", "Remove the fragment"),
+        ("https://*.a.example/", "Write each address out"),
+        ("javascript:alert(1)", "as a script"),
+    ],
+)
+def test_what_is_no_redirect_uri_is_refused_in_words(uri: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        LocalTenant(redirect_uris=[uri])
 
 
 # --- The example

@@ -418,6 +418,9 @@ def test_an_account_can_be_added_changed_and_removed(visitor: Visitor) -> None:
         pytest.param("PATCH", "accounts/ada@example.com", {"sub": "x"}, 400, id="fixed member"),
         pytest.param("PATCH", "accounts/nobody@example.com", {}, 404, id="unknown account"),
         pytest.param("POST", "rotate-keys", [], 400, id="no object"),
+        pytest.param("POST", "redirect-uris", {"redirect_uri": None}, 400, id="no redirect URI"),
+        pytest.param("POST", "redirect-uris", {"redirect_uri": "http://["}, 400, id="no host"),
+        pytest.param("PUT", "logout-url", {"logout_url": "http://["}, 400, id="no logout URL"),
     ],
 )
 def test_a_wrong_request_to_the_control_api_is_refused_with_a_reason(

@@ -53,6 +53,7 @@ def _names_lead_here(secure_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch
         "https://127.0.0.1:{port}",
         "https://localhost:{port}",
         "https://host.docker.internal:{port}",
+        "https://LOCALHOST:{port}",
         f"https://{SERVICE_NAME}",
     ],
 )
@@ -61,7 +62,7 @@ def test_metadata_names_the_origin_that_it_was_fetched_from(visitor: Visitor, or
     metadata = visitor.get(f"{origin}/{METADATA}").json()
     members = [name for name in metadata if name == "issuer" or name.endswith(("_endpoint", "_uri"))]
     assert len(members) == 5
-    assert all(metadata[name].startswith(f"{origin}/") for name in members)
+    assert all(metadata[name].startswith(f"{origin.lower()}/") for name in members)
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "other.b2clogin.com"])
@@ -146,6 +147,28 @@ def test_other_users_can_read_the_bundle_but_not_the_key(
     assert [oct(stat.S_IMODE(path.stat().st_mode)) for path in paths] == [
         *("0o755", "0o644", "0o644", "0o700", "0o600")
     ]
+
+
+@POSIX
+def test_other_users_can_read_the_ca_files_of_a_temporary_tenant() -> None:
+    with LocalTenant() as tenant:
+        paths = [Path(path) for path in (tenant.ca_bundle, tenant.ca_certificate)]
+        modes = [oct(stat.S_IMODE(path.stat().st_mode)) for path in (paths[0].parent, *paths)]
+    assert modes == ["0o755", "0o644", "0o644"]
+
+
+def test_what_node_trusts_already_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = tls.lasting_authority(tmp_path, announce=print), tls.temporary_authority()
+    own_file = tmp_path / "own.pem"
+    own_file.write_bytes(theirs.certificate)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(own_file))
+    file = tls.write_ca_files(tmp_path, ours).for_node
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(file))
+    again = tls.write_ca_files(tmp_path, ours).for_node
+    assert again == file
+    assert sorted(tls.CERTIFICATE_IN_PEM.findall(again.read_bytes())) == sorted(
+        authority.certificate.strip() for authority in (theirs, ours)
+    )
 
 
 # --- other machines

@@ -380,6 +380,19 @@ def test_compatibility_settings_of_a_user_flow(
     assert {name: found[name] for name in ("tfp", "acr") if name in found} == dict([policy])
 
 
+def test_the_authorization_header_may_encode_id_and_secret_as_a_form_does(visitor: Visitor) -> None:
+    settings = visitor.tenant.settings
+    client_id, secret = (settings[name].replace("-", "%2D") for name in ("CLIENT_ID", "CLIENT_SECRET"))
+    visitor.http.auth = (client_id, secret)
+    assert "access_token" in visitor.redeem(visitor.code(), client_id=None, client_secret=None).json()
+
+
+def test_the_case_of_a_client_id_does_not_matter(visitor: Visitor) -> None:
+    client_id = visitor.tenant.settings["CLIENT_ID"].upper()
+    code = visitor.code(client_id=client_id)
+    assert "access_token" in visitor.redeem(code, client_id=client_id).json()
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "code"),
     [

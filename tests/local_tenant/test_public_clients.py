@@ -95,6 +95,8 @@ def test_redirect_uri_of_a_native_app(visitor: Visitor, native: App, redirect_ur
         ("native", "http://localhost:49152/path"),
         ("native", "http://localhost.example:49152"),
         ("native", "https://localhost:49152"),
+        ("native", "http://localhost:99999"),
+        ("native", "http://localhost:abc"),
         ("spa", "http://localhost:49152"),
     ],
 )

@@ -39,6 +39,12 @@ def test_sign_out_that_does_not_name_the_app_ends_the_tenants_session(
     assert not has_session(visitor)
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "abc"])
+def test_sign_out_leads_to_no_address_with_an_impossible_port(visitor: Visitor, port: str) -> None:
+    answer = sign_out(visitor, post_logout_redirect_uri=f"http://localhost:{port}/")
+    assert (answer.status_code, "AADB2C90067" in answer.text) == (400, True)
+
+
 def test_session_of_one_app_is_not_anothers(visitor: Visitor) -> None:
     change_user_flow(visitor, single_sign_on="application")
     visitor.sign_in()
