@@ -31,7 +31,7 @@ USER_FLOW_MEMBERS = """\
 # userinfo = true  # the UserInfo endpoint, which custom policies can have
 """
 OPTIONS = """\
-# Lifetimes in seconds, and other behaviour: see Options in model/steering.py.
+# Lifetimes in seconds, and other behaviour: see Options in docs/control.md.
 # [options]
 # access_token_lifetime = 3600
 # refresh_token_lifetime = 1209600
