@@ -39,6 +39,7 @@ DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 API_NAME = re.compile(r"[A-Za-z0-9._-]+")
 USER_FLOW_NAME = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]+", re.IGNORECASE)
 CUSTOM_ATTRIBUTE = re.compile(rf"{CUSTOM_PREFIX}\w+")
+LINE_IN_ERROR = re.compile(r"\(at line (\d+), column \d+\)$")  # of Python's parser
 # Members of an account that only some kinds have.
 ONLY_OF_ENTRA = ("tenant", "roles", "assigned", "federated", "consents")
 ONLY_OF_B2C = ("claims",)
@@ -104,10 +105,17 @@ def load(path: Path | str, redirect_uris: Iterable[str] = (), kind: str = "") ->
     path = Path(path)
     text = _read(path)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # it says the line itself
-        raise ConfigurationError(path, [Fault(0, f"This is not valid TOML: {error}")]) from error
-    checker = _Checker(document, Lines(text), list(redirect_uris), kind)
+        document, lines = tomllib.loads(text), Lines(text)
+    except tomllib.TOMLDecodeError as error:
+        place = LINE_IN_ERROR.search(str(error))
+        line = int(place[1]) if place else text.count("\n") + 1  # or it is the end of the file
+        raise ConfigurationError(path, [Fault(line, f"This is not valid TOML: {error}")]) from error
+    except ValueError as error:  # Python converts no longer ones
+        raise ConfigurationError(path, [Fault(0, "A number in it is too long.")]) from error
+    except RecursionError as error:
+        text = "Its lists or tables are nested too deeply."
+        raise ConfigurationError(path, [Fault(0, text)]) from error
+    checker = _Checker(document, lines, list(redirect_uris), kind)
     configuration = checker.configuration()
     if checker.reader.faults:
         raise ConfigurationError(path, checker.reader.faults)

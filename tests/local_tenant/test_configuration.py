@@ -177,7 +177,7 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('kind = "b2c', 0, "not valid TOML"),
+        ('kind = "b2c', 1, "not valid TOML"),
         ('kind = "entra"', 1, "Did you mean `entra-id`?"),
         ('\n[[app]]\nname = "shop"', 2, "Did you mean `apps`?"),
         ('[apps]\nname = "shop"', 1, "Write [[apps]]"),
@@ -234,6 +234,17 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
         ('kind = "entra-id"\n[[users]]\nemail = "a@b.c"\npassword = "x"\nclaims = {}', 5, "is for B2C"),
         ('[[apis]]\nname = "a"\nscopes = ["https://a/b"]', 3, "A scope is a word"),
         ('[[apis]]\nname = "a"\nscopes = ["b"]\nadmin_only = ["c"]', 4, "The choices are"),
+        (
+            'users = [\n  { email = "a@b.c", pasword = "x", password = "y" },\n]',
+            2,
+            "Did you mean `password`?",
+        ),
+        ("""[options]\nissuer_form = '''\n[[apps]]\n'''""", 2, "The choices are"),
+        ('[[users]]\nemail = "a@b.c"\npassword = """\n[[apps]]\n"""\n[[apis]]\nname = "a"', 6, "`scopes`"),
+        ('[[apis]]\nname = "a"\nscopes = [\n  "b",\n  "c d",\n]', 5, "A scope is a word"),
+        ("kind = b2c", 1, "not valid TOML"),
+        pytest.param("[options]\nkeys = " + "1" * 5000, 0, "too long", id="long number"),
+        pytest.param("keys = " + "[" * 5000 + "]" * 5000, 0, "too deeply", id="deep nesting"),
         ("[options]\nkeys = 3", 2, "The choices are: 1, 2"),
         ("[options]\ncode_lifetime = 0", 2, "Write a number from 1 on"),
     ],
