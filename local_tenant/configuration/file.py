@@ -43,6 +43,7 @@ LINE_IN_ERROR = re.compile(r"\(at line (\d+), column \d+\)$")  # of Python's par
 # Members of an account that only some kinds have.
 ONLY_OF_ENTRA = ("tenant", "roles", "assigned", "federated", "consents")
 ONLY_OF_B2C = ("claims",)
+TOKEN_CLAIMS = {"iss", "aud", "exp", "nbf", "iat", "sub", "nonce"}
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what PowerShell's > writes
 
 Table = dict[str, Any]
@@ -186,7 +187,9 @@ class _Checker:
         if self._is_b2c and domain and domain != (f"{name}.onmicrosoft.com" if name else authority.DOMAIN):
             text = f'A B2C tenant of this domain has the name "{domain.partition(".")[0]}".'
             self.reader.fault((*path, "domain"), f"{text} Write `name`, and leave `domain` out.")
-        if not domain:
+        if not TENANT_NAME.fullmatch(name):
+            name = ""  # so that no example is made of it
+        if not DOMAIN.fullmatch(domain):
             domain = f"{name}.onmicrosoft.com" if name else authority.DOMAIN
         tenant_id = tenant.get("id", "").lower() if GUID.fullmatch(tenant.get("id", "")) else ""
         return {
@@ -198,10 +201,12 @@ class _Checker:
     # --- [[apps]]
 
     def _apps(self, apis: Sequence[WebApi]) -> list[AppRegistration]:
-        apps = list[tuple[Member, Table]]()
+        apps, with_client_id = list[tuple[Member, Table]](), list[tuple[Member, Table]]()
         scopes = [f"{api.uri}/{scope}" for api in apis for scope in sorted(api.scopes)]
         for path, app in self._each("apps", AppRegistration):
             type, name = app.get("type", "web"), app.get("name", "")
+            if "client_id" in app:
+                with_client_id.append((path, app))
             client_id = app.setdefault("client_id", app_id(self._base.tenant_id, name))
             self._match_guid((*path, "client_id"), client_id)
             if type != "web" and app.get("client_secret"):
@@ -218,7 +223,7 @@ class _Checker:
             uris = list(self._redirect_uris) if is_first_web_app else default_redirect_uris(type, client_id)
             apps.append((path, {**app, "type": type, "redirect_uris": app.get("redirect_uris", uris)}))
         self._check_unique(apps, "name")
-        self._check_unique(apps, "client_id")
+        self._check_unique(with_client_id, "client_id")  # the others follow from the names
         return [AppRegistration(**app) for _, app in apps if "name" in app]
 
     def _check_addresses(self, path: Member, type: str, app: Table) -> None:
@@ -238,7 +243,7 @@ class _Checker:
             self.reader.fault(("user_flows",), "Entra ID has no user flows. Remove [[user_flows]].")
         if self._kind == "external-id":
             self._check_flows_of_external_id(flows)
-        claims = [*CLAIMS, *{name for user in users for name in user.claims}]
+        claims = list(dict.fromkeys([*CLAIMS, *(name for user in users for name in user.claims)]))
         for path, flow in flows:
             name = flow.get("name", "")
             if self._is_b2c:
@@ -313,13 +318,19 @@ class _Checker:
         ]
 
     def _example_uri(self, name: str) -> str:
-        return KINDS[self._kind].api_uri(self._base.domain, name, "the-client-id")
+        example = name if API_NAME.fullmatch(name) else "my-api"
+        return KINDS[self._kind].api_uri(self._base.domain, example, "the-client-id")
 
     # --- [[users]], [options]
 
     def _users(self) -> list[Account]:
-        users = []
+        users, with_sub = [], []
         for path, user in self._each("users", Account):
+            if "sub" in user:
+                with_sub.append((path, user))
+            for claim in TOKEN_CLAIMS & user.get("claims", {}).keys():
+                text = f"Tokens have a claim `{claim}` of their own. Remove it here."
+                self.reader.fault((*path, "claims", claim), text)
             self._match((*path, "email"), user.get("email", ""), EMAIL, "Write an e-mail address.")
             user.setdefault("sub", object_id(self._base.tenant_id, user.get("email", "")))
             for member in ("sub", "tenant"):
@@ -333,7 +344,7 @@ class _Checker:
                     )
             users.append((path, user))
         self._check_unique(users, "email")
-        self._check_unique(users, "sub")
+        self._check_unique(with_sub, "sub")  # the others follow from the addresses
         return [Account(**user) for _, user in users if "email" in user and "password" in user]
 
     def _options(self) -> dict[str, object]:

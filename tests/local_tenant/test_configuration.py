@@ -245,6 +245,11 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
         ("kind = b2c", 1, "not valid TOML"),
         pytest.param("[options]\nkeys = " + "1" * 5000, 0, "too long", id="long number"),
         pytest.param("keys = " + "[" * 5000 + "]" * 5000, 0, "too deeply", id="deep nesting"),
+        ('[[users]]\nemail = "a@b.c"\npassword = ""', 3, "`password` cannot be empty"),
+        ('[[users]]\nemail = "a@b.c"\npassword = "x"\nclaims = { aud = "x" }', 4, "of their own"),
+        ('[[apis]]\nname = "a"\nscopes = []', 3, "`scopes` cannot be empty"),
+        ('[[apis]]\nname = "a"\nscopes = [\n  "b",\n  "b",\n]', 5, "twice"),
+        ("options = []", 1, "Write [options] on a line of its own."),
         ("[options]\nkeys = 3", 2, "The choices are: 1, 2"),
         ("[options]\ncode_lifetime = 0", 2, "Write a number from 1 on"),
     ],
@@ -259,6 +264,23 @@ def test_a_fault_is_told_with_its_line_and_what_to_write_instead(
     [fault] = refused.value.faults
     assert fault.line == line
     assert words in fault.text
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('[[apis]]\nname = "a"\nscopes = [\n  "",\n  5,\n  "c d",\n]', [4, 5, 6]),
+        ('[[users]]\nemail = "a@b.c"\npassword = "x"\n' * 2, [5]),
+        ('[[apps]]\nname = "a"\n' * 2, [4]),
+    ],
+    ids=["each item of a list", "one fault for a user twice", "one fault for an app twice"],
+)
+def test_each_fault_is_told_once(tmp_path: Path, text: str, lines: list[int]) -> None:
+    file = tmp_path / "tenant.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        load(file)
+    assert [fault.line for fault in refused.value.faults] == lines
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
