@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from .refusals import ErrorRow, Reason
 
 # Code, OAuth error, text. The texts are the service's own, because apps look at them.
+REDIRECT_URI_MISMATCH: ErrorRow = (
+    "AADB2C90006",
+    "redirect_uri_mismatch",
+    "The redirect URI '{redirect_uri}' provided in the request is not registered for the client "
+    "id '{client_id}'.",
+)
 ERRORS: Mapping[Reason, ErrorRow] = {
     Reason.REDIRECT_URI_MISSING: (
         "AADB2C90004",
         "invalid_request",
         "The request does not contain a redirect URI parameter.",
     ),
-    Reason.REDIRECT_URI_UNREGISTERED: (
-        "AADB2C90006",
-        "redirect_uri_mismatch",
-        "The redirect URI '{redirect_uri}' provided in the request is not registered for the client "
-        "id '{client_id}'.",
-    ),
+    Reason.REDIRECT_URI_UNREGISTERED: REDIRECT_URI_MISMATCH,
+    Reason.REDIRECT_URI_CHANGED: REDIRECT_URI_MISMATCH,
     Reason.CLIENT_ID_MISSING: (
         "AADB2C90008",
         "invalid_request",

@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 
 from .refusals import ErrorRow, Reason
 
+REDIRECT_URI_MISMATCH: ErrorRow = (
+    "AADSTS50011",
+    "invalid_request",
+    "The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs "
+    "configured for the application '{client_id}'.",
+)
 ERRORS: Mapping[Reason, ErrorRow] = {
     Reason.AUTHORITY_UNKNOWN: (
         "AADSTS90002",
@@ -38,12 +44,8 @@ ERRORS: Mapping[Reason, ErrorRow] = {
         "invalid_request",
         "No reply address provided.",
     ),
-    Reason.REDIRECT_URI_UNREGISTERED: (
-        "AADSTS50011",
-        "invalid_request",
-        "The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs "
-        "configured for the application '{client_id}'.",
-    ),
+    Reason.REDIRECT_URI_UNREGISTERED: REDIRECT_URI_MISMATCH,
+    Reason.REDIRECT_URI_CHANGED: REDIRECT_URI_MISMATCH,
     Reason.RESPONSE_TYPE_UNSUPPORTED: (
         "AADSTS70005",
         "unsupported_response_type",

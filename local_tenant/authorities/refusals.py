@@ -54,6 +54,7 @@ class Reason(Enum):
     GRANT_UNREADABLE = auto()
     GRANT_OF_OTHER_APP = auto()
     GRANT_OF_OTHER_FLOW = auto()
+    REDIRECT_URI_CHANGED = auto()  # since the authorization request
     CODE_EXPIRED = auto()
     CODE_USED = auto()
     REFRESH_TOKEN_EXPIRED = auto()

@@ -98,9 +98,11 @@ class Reader:
     def _check_items(self, path: Path, items: list[Any]) -> None:
         """Note a fault for each item of a list that is no text, empty, or there before."""
         for number, item in enumerate(items):
-            if not isinstance(item, str) or not item:
+            if not isinstance(item, str):
                 text = f'`{path[-1]}` cannot have {_shown(item)}. Write texts in quotes: "..."'
                 self.fault((*path, number), text)
+            elif not item:
+                self.fault((*path, number), f"`{path[-1]}` has an empty text.")
             elif item in items[:number]:
                 self.fault((*path, number), f"`{path[-1]}` has {_shown(item)} twice. Remove one of them.")
 

@@ -18,6 +18,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.ONE_TENANT_APP: "Use the authority whose path has the tenant's ID.",
     Reason.REDIRECT_URI_MISSING: "Send a redirect_uri that is registered.",
     Reason.REDIRECT_URI_UNREGISTERED: "Register this redirect URI, exactly as the app sends it.",
+    Reason.REDIRECT_URI_CHANGED: "Send the redirect_uri that the sign-in began with.",
     Reason.ID_TOKENS_NOT_ALLOWED: ALLOW_TOKENS,
     Reason.ACCESS_TOKENS_NOT_ALLOWED: ALLOW_TOKENS,
     Reason.SCOPE_UNKNOWN: COPY_THE_SCOPES,
@@ -26,7 +27,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.API_UNKNOWN: COPY_THE_SCOPES,
     Reason.CHALLENGE_MALFORMED: "A code_challenge has 43 to 128 characters, with code_challenge_method=S256.",
     Reason.SIGN_IN_NEEDED: (
-        "prompt=none shows no page, and nobody is signed in in this browser. Begin a sign-in without it."
+        "prompt=none shows no page, and this browser has no session at the tenant. "
+        "Begin a sign-in without it."
     ),
     Reason.PASSWORD_FORGOTTEN: (
         "The user asked for a new password. The app now starts the user flow for password reset."

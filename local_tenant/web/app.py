@@ -10,6 +10,7 @@ from ..tls import CaFiles
 from . import control, desk, endpoints, graph, pages, sign_out, userinfo
 from .cors import add_cors_headers, is_preflight
 from .exchange import Exchange, apply_fault, current_exchange, finish_exchange, start_exchange
+from .sent_by_post import is_sent_by_app, repeat_as_get
 from .this_machine import refuse_other_hosts
 from .token import token
 
@@ -45,8 +46,7 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
     add_user_flow_rule("discovery/v2.0/keys", endpoints.keys, "GET")
     add_user_flow_rule("oauth2/v2.0/authorize", pages.authorize, "GET", "POST")
     add_user_flow_rule("oauth2/v2.0/token", token, "GET", "POST")
-    logout_methods = ("GET", "POST") if tenant.authority.has_account_picker else ("GET",)
-    add_user_flow_rule("oauth2/v2.0/logout", sign_out.logout, *logout_methods)
+    add_user_flow_rule("oauth2/v2.0/logout", sign_out.logout, "GET", "POST")
     app.register_blueprint(desk.blueprint)
     app.add_url_rule("/mailbox", view_func=pages.mailbox)
     app.add_url_rule("/favicon.ico", view_func=pages.favicon)
@@ -74,6 +74,9 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
     def prepare() -> ResponseReturnValue | None:
         """Add the request to the record, and apply a fault."""
         exchange = current_exchange()
+        if is_sent_by_app():
+            refuse_other_hosts(tenant)
+            return repeat_as_get()
         is_unrecorded = request.path.startswith(UNRECORDED_PATHS) or _is_control_api()
         if not is_unrecorded and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()

@@ -81,7 +81,8 @@ def _user(*scopes: str) -> tuple[Account, dict[str, Any]]:
     """The user of the request's access token, and its claims. One of the scopes will do."""
     header = request.authorization
     if not header or header.type != "bearer" or not header.token:
-        _fail(401, "InvalidAuthenticationToken", "Access token is empty.")
+        # A request without a token gets a challenge without an error code (RFC 6750, section 3.1).
+        _fail(401, "InvalidAuthenticationToken", "Access token is empty.", 'Bearer realm=""')
     tenant = current_exchange().tenant
     try:
         claims = checked_claims(tenant, header.token, GRAPH_CLIENT_ID)

@@ -39,7 +39,7 @@ def _b2c_logout(tenant: TenantState) -> Response:
     if user_flow.require_id_token_hint or tenant.options.require_id_token_hint:
         _check_id_token_hint(tenant, return_address)
     response = _back_to_app(return_address)
-    client_id = request.args.get("client_id") or _audience_of_hint(tenant)
+    client_id = _named_client(tenant) or _audience_of_hint(tenant)
     # Without its client ID, an app's session cannot be told from those of others. B2C keeps it.
     if client_id or user_flow.single_sign_on != "application":
         end_session(tenant, user_flow, client_id, response)
@@ -54,6 +54,12 @@ def _check_id_token_hint(tenant: TenantState, return_address: str | None) -> Non
         raise Refused(Reason.HINT_INVALID)
     if return_address and not app.accepts(return_address):
         raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=return_address, client_id=app.client_id)
+
+
+def _named_client(tenant: TenantState) -> str:
+    """The client ID of the app that the request names. "" if it names none that is registered."""
+    app = tenant.apps.find(request.values.get("client_id", ""))
+    return app.client_id if app else ""
 
 
 def _audience_of_hint(tenant: TenantState) -> str:
@@ -79,7 +85,7 @@ def _microsoft_logout(tenant: TenantState, authority: Microsoft) -> ResponseRetu
     """
     address = request.values.get("post_logout_redirect_uri", "")
     return_address = address if any(app.accepts(address) for app in tenant.apps) else None
-    user_flow, client_id = current_exchange().user_flow, request.values.get("client_id", "")
+    user_flow, client_id = current_exchange().user_flow, _named_client(tenant)
     session = find_session(tenant, user_flow, client_id)
     if not session:
         return _back_to_app(return_address)
@@ -125,5 +131,6 @@ def _with_state(return_address: str | None) -> str:
     state = request.values.get("state")
     parameters = changed({} if state is None else {"state": state}, current_exchange().fault)
     query = form_encode((name, str(value)) for name, value in parameters.items())
-    mark = "&" if "?" in (return_address or "") else "?"
-    return f"{return_address or ''}{mark}{query}" if query else return_address or ""
+    address, fragment_mark, fragment = (return_address or "").partition("#")
+    mark = "&" if "?" in address else "?"
+    return f"{address}{mark}{query}{fragment_mark}{fragment}" if query else return_address or ""

@@ -98,7 +98,7 @@ def _usable(
 
 def _check_code(tenant: TenantState, app: AppRegistration, grant: Grant, redirect_uri: str) -> None:
     if redirect_uri != grant.redirect_uri:
-        raise Refused(Reason.REDIRECT_URI_UNREGISTERED, redirect_uri=redirect_uri, client_id=grant.client_id)
+        raise Refused(Reason.REDIRECT_URI_CHANGED, redirect_uri=redirect_uri, client_id=grant.client_id)
     if app.type == "spa" and not grant.code_challenge:
         raise Refused(Reason.CHALLENGE_MISSING)
     if tenant.options.pkce:

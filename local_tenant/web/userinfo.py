@@ -19,9 +19,12 @@ def userinfo() -> ResponseReturnValue:
     if not exchange.named_address or not exchange.user_flow.userinfo:
         return unknown_authority(tenant)
     audiences = [app.client_id for app in tenant.apps] + [api.client_id for api in tenant.authority.apis]
-    token = header.token if header and header.type == "bearer" else None
+    if not header or header.type != "bearer":
+        # A request without a token gets a challenge without an error code (RFC 6750, section 3.1).
+        exchange.note_error("The request has no bearer token.")
+        return "", 401, {"WWW-Authenticate": "Bearer"}
     try:
-        claims = checked_claims(tenant, token or "", *audiences)
+        claims = checked_claims(tenant, header.token or "", *audiences)
     except TokenRefused as refused:
         return _refuse(str(refused))
     account = tenant.accounts.find_by_sub(claims["sub"]) if "azp" in claims else None

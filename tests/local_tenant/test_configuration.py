@@ -188,6 +188,7 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
         ('[[apps]]\nname = "shop"\nredirectUris = []', 3, "Did you mean `redirect_uris`?"),
         ('[[apps]]\nname = "shop"\nid_tokens = "yes"', 3, "Write true or false"),
         ('[[apps]]\nname = "shop"\nredirect_uris = "http://localhost"', 3, "Write a list of texts"),
+        ('[[apps]]\nname = "shop"\nredirect_uris = ["https://a.example/",\n ""]', 4, "has an empty text"),
         ('[[apps]]\nname = "shop"\ntype = "spa"\nclient_secret = "x"', 4, "has no secret"),
         (
             '[[apps]]\nname = "shop"\nredirect_uris = [\n "http://localhost:1/a",\n "http://shop.example"]',

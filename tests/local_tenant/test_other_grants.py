@@ -58,6 +58,11 @@ def test_userinfo_refuses_an_id_token(visitor: Visitor, userinfo_url: str) -> No
     assert get_userinfo(visitor, userinfo_url, visitor.tokens()["id_token"]).status_code == 401
 
 
+def test_userinfo_without_a_token_challenges_without_an_error(visitor: Visitor, userinfo_url: str) -> None:
+    response = visitor.http.get(userinfo_url, timeout=SECONDS)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
 def test_user_flow_has_no_userinfo_by_default(visitor: Visitor) -> None:
     token = visitor.tokens()["access_token"]
     url = visitor.back_channel_url("openid/v2.0/userinfo")

@@ -123,6 +123,14 @@ def test_a_form_from_another_site_is_refused(visitor: Visitor) -> None:
     assert answer.status_code == 403
 
 
+def test_an_app_can_send_its_authorization_request_by_post(visitor: Visitor, tenant: LocalTenant) -> None:
+    settings = tenant.settings
+    sent = {"client_id": settings["CLIENT_ID"], "redirect_uri": settings["REDIRECT_URI"], "scope": "openid"}
+    url, headers = visitor.page_url("oauth2/v2.0/authorize"), {"Origin": "http://localhost:1234"}
+    answer = visitor.http.post(url, sent | {"response_type": "code"}, headers=headers, timeout=SECONDS)
+    assert 'id="password"' in answer.text
+
+
 def test_a_person_without_a_name_is_called_unknown(visitor: Visitor, account: Account) -> None:
     visitor.control("PATCH", f"accounts/{account['email']}", {"display_name": ""})
     code = parameters(visitor.sign_in(email=account["email"], password=account["password"]))["code"]

@@ -421,6 +421,12 @@ def test_the_token_endpoint_refuses(visitor: Visitor, changes: dict[str, Any], e
     assert sorted(response.json()) == ["error", "error_description"]
 
 
+def test_a_code_for_another_redirect_uri_is_refused_with_advice(visitor: Visitor) -> None:
+    visitor.redeem(visitor.code(), redirect_uri="http://localhost:1234/other")
+    advice = visitor.control("GET", "requests")[-1]["advice"]
+    assert advice == "Send the redirect_uri that the sign-in began with."
+
+
 def test_error_description_of_the_token_endpoint_has_three_lines(visitor: Visitor) -> None:
     text = visitor.redeem(visitor.code(), EDIT).json()["error_description"]
     assert re.fullmatch(

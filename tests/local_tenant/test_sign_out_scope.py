@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
 from tests.local_tenant.conftest import REDIRECT_URI
-from tests.local_tenant.visitor import EDIT, SIGN_IN, Visitor, parameters
+from tests.local_tenant.visitor import EDIT, SECONDS, SIGN_IN, Visitor, parameters
 
-RETURN_ADDRESS = "http://localhost:1234/bye"
+RETURN_ADDRESS, OTHER_SITE = "http://localhost:1234/bye", "http://localhost:1234"
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,21 @@ def test_sign_out_that_does_not_name_the_app_ends_the_tenants_session(
     visitor.sign_in()
     assert sign_out(visitor, **sent).headers.get("Location") == sent.get("post_logout_redirect_uri")
     assert not has_session(visitor)
+
+
+def test_sign_out_by_post_ends_the_session_as_well(visitor: Visitor) -> None:
+    visitor.sign_in()
+    url, sent = visitor.page_url("oauth2/v2.0/logout"), {"post_logout_redirect_uri": RETURN_ADDRESS}
+    seen = visitor.http.post(
+        url, sent, headers={"Origin": OTHER_SITE}, allow_redirects=False, timeout=SECONDS
+    )
+    assert visitor.get(urljoin(url, seen.headers["Location"])).headers["Location"] == RETURN_ADDRESS
+    assert not has_session(visitor)
+
+
+def test_state_comes_back_in_front_of_a_fragment(visitor: Visitor) -> None:
+    answer = sign_out(visitor, post_logout_redirect_uri=f"{RETURN_ADDRESS}#top", state="s")
+    assert answer.headers["Location"] == f"{RETURN_ADDRESS}?state=s#top"
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "abc"])
