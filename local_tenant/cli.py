@@ -25,6 +25,7 @@ from .configuration import (
     lasting_tenant_id,
 )
 from .home import HomeUnusable, home
+from .invocation import program
 from .kept import Kept
 from .model.database import DatabaseUnusable
 from .model.origins import LOOPBACK
@@ -45,23 +46,23 @@ OPEN_SECONDS = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["trust"]:
-        return trust.main(arguments[1:])
     options = parse(arguments)
+    if options.command[:1] == ["trust"]:
+        return trust.main(options.command[1:])
     if options.command[:1] == ["init"]:
         return init(options.command[1:], options.kind)
     # Set before the tenant starts, so that Ctrl-C is as quiet during the start as it is later.
     signals = Signals(ENDING if options.command else ENDING + HANG_UP)
     port = app_port(options.command, os.environ)
-    redirect_uri = from_environment("REDIRECT_URI") or f"http://localhost:{port}/getAToken"
+    own_redirect_uri = from_environment("REDIRECT_URI")
+    redirect_uris = registered(own_redirect_uri or f"http://localhost:{port}/getAToken")
     try:
-        origin = app_origin(redirect_uri)
         tenant = LocalTenant(
             options.port,
-            registered(redirect_uri),
+            redirect_uris,
             announce=say,
             kind=options.kind,
-            logout_url=f"{origin}{LOGOUT_PATH}" if origin else "",
+            logout_url=logout_url(own_redirect_uri),
             https=options.https,
             home=home(),
             listen=options.listen,
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=options.config,
             database=options.database,
         )
+        if own_redirect_uri:
+            tenant.add_redirect_uris(redirect_uris)  # besides those of the file, if it lists any
         with tenant:
             return serve(tenant, options.command, signals, port, open_app=options.open)
     except AddressMissing as missing:
@@ -86,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def init(arguments: Sequence[str], kind: str) -> int:
     """Print a file that sets up the tenant as it is without one."""
     parser = argparse.ArgumentParser(
-        prog="python -m local_tenant init",
+        prog=f"{program()} init",
         description="Print a file for --config, with the IDs and secrets that the tenant has without one.",
     )
     add_kind(parser)
@@ -115,7 +118,7 @@ def remedy(taken: PortTaken) -> str:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m local_tenant",
+        prog=program(),
         description="A stand-in for a Microsoft tenant and a web API, for development only.",
         epilog="Other commands: init prints a file for --config, trust makes browsers trust the tenant.",
     )
@@ -135,8 +138,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="let containers and other machines reach it, for example at 0.0.0.0; implies --https "
         "(default: %(default)s)",
     )
-    parser.add_argument("--config", metavar="FILE", help="set the tenant up by a TOML file (see init)")
-    parser.add_argument("--database", metavar="FILE", help="keep accounts in an SQLite file")
+    parser.add_argument(
+        "--config", metavar="FILE", type=file_name, help="set the tenant up by a TOML file (see init)"
+    )
+    parser.add_argument("--database", metavar="FILE", type=file_name, help="keep accounts in an SQLite file")
     parser.add_argument("--open", action="store_true", help="open the app in the browser once it answers")
     parser.add_argument(
         "--control", action="store_true", help="turn on the control API, for programs on this machine"
@@ -154,8 +159,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"--port is a number from 0 to {LARGEST_PORT - 2}")
     if not is_ip_address(options.listen):
         parser.error("--listen needs an IP address, such as 0.0.0.0")
+    if options.config and options.command[:1] == ["init"]:
+        parser.error("init prints what the tenant has without a file. Leave --config out")
     options.https = options.https or options.listen != LOOPBACK
     return options
+
+
+def file_name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("write the name of a file")
+    return text
 
 
 def is_ip_address(text: str) -> bool:
@@ -208,6 +221,14 @@ def registered(redirect_uri: str) -> list[str]:
     return [redirect_uri, f"{app_origin(redirect_uri)}/"]
 
 
+def logout_url(own_redirect_uri: str) -> str:
+    """The app's address for front-channel sign-out, or its path at the origin of the redirect URI."""
+    if not own_redirect_uri:
+        return LOGOUT_PATH
+    origin = app_origin(own_redirect_uri)
+    return f"{origin}{LOGOUT_PATH}" if origin else ""
+
+
 def serve(tenant: LocalTenant, command: list[str], signals: Signals, port: int, *, open_app: bool) -> int:
     """Run the command to its end. Without one, print the settings and wait for a signal."""
     chosen = {name: from_environment(name) for name in KEPT_FROM_ENVIRONMENT if from_environment(name)}
@@ -242,8 +263,17 @@ def banner(tenant: LocalTenant, app: str | None) -> str:
     App       {app or "where REDIRECT_URI says"}
     Mailbox   {tenant.url}/mailbox
     Web API   {tenant.settings["ENDPOINT"]}
-    Sign in   {tenant.account["email"]}   password {tenant.account["password"]}
+    Sign in   {who_can_sign_in(tenant)}
 {trust_hint(tenant)}"""
+
+
+def who_can_sign_in(tenant: LocalTenant) -> str:
+    try:
+        account = tenant.account
+    except LookupError:
+        return "sign up first: all accounts of the set-up have been removed"
+    password = account["password"] or "as its owner chose it"
+    return f"{account['email']}   password {password}"
 
 
 def trust_hint(tenant: LocalTenant) -> str:
@@ -251,7 +281,7 @@ def trust_hint(tenant: LocalTenant) -> str:
         return ""
     return f"""    CA        {tenant.ca_certificate}
 
-  Browsers warn of the certificate until you trust this CA: python -m local_tenant trust
+  Browsers warn of the certificate until you trust this CA: {program()} trust
 """
 
 

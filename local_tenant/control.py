@@ -14,7 +14,7 @@ class ControlError(Exception):
     """The control API refused a request. `status` is the HTTP status, `reason` what it answered."""
 
     def __init__(self, status: int, reason: str):
-        super().__init__(status, reason)
+        super().__init__(f"{reason} (status {status})")
         self.status, self.reason = status, reason
 
 
@@ -42,7 +42,7 @@ class Control:
                 return json.load(response)
         except HTTPError as refused:
             with refused:
-                raise ControlError(refused.code, refused.read().decode()) from None
+                raise ControlError(refused.code, _reason(refused.read().decode())) from None
 
     # --- Requests that the tenant and its web API have seen
 
@@ -121,3 +121,11 @@ class Control:
     def set_logout_url(self, logout_url: str) -> None:
         """Register the app's address for front-channel sign-out."""
         self.call("PUT", "logout-url", {"logout_url": logout_url})
+
+
+def _reason(answer: str) -> str:
+    """What the control API says in `error`, or else the whole answer."""
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urljoin
 
 from .authorities import DEFAULT_KIND, KINDS
 from .configuration import default_configuration, lasting_tenant_id, load
@@ -66,8 +67,9 @@ class LocalTenant:
     DatabaseUnusable.
 
     `kind` is "b2c" (the default), "entra-id", "entra-id-many-tenants" or "external-id". `logout_url` is the
-    app's, for front-channel sign-out, which B2C does not have. `control` turns on the control API, which
-    tests need. The command line leaves it off. `config` is a file that sets up the tenant.
+    app's, for front-channel sign-out, which B2C does not have. A path is at the origin of the redirect URI.
+    `control` turns on the control API, which tests need. The command line leaves it off. `config` is a file
+    that sets up the tenant.
     With `database`, an SQLite file, accounts outlive the tenant. Raises ConfigurationError, HomeUnusable, and
     RedirectUriUnusable for `redirect_uris` that cannot be registered.
 
@@ -115,7 +117,8 @@ class LocalTenant:
         self._port, self._home, self.database = port, home, database
         self._announce, self._with_control = announce, control
         self._tenant = TenantState(configuration, kept, announce)
-        self._tenant.app.logout_url = self._tenant.app.logout_url or logout_url
+        app = self._tenant.app
+        app.logout_url = app.logout_url or _at_origin(app.redirect_uris, logout_url)
         self._secret_key = kept.secret_key()
         self._running = ExitStack()
 
@@ -164,6 +167,12 @@ class LocalTenant:
         self._ca_files = write_ca_files(folder, authority)
         self.ca_bundle, self.ca_certificate = str(self._ca_files.bundle), str(self._ca_files.certificate)
         return authority
+
+    def add_redirect_uris(self, redirect_uris: Iterable[str]) -> None:
+        """Register more redirect URIs with the web app. Raises RedirectUriUnusable."""
+        redirect_uris, app = list(redirect_uris), self._tenant.app
+        _check_redirect_uris(self.kind, redirect_uris)
+        app.redirect_uris += [uri for uri in redirect_uris if uri not in app.redirect_uris]
 
     def stop(self) -> None:
         """Release held requests, close everything, and delete the CA files of a temporary CA."""
@@ -219,7 +228,12 @@ class LocalTenant:
 
     @property
     def account(self) -> dict[str, str]:
-        """E-mail address, password and object ID (`sub`) of the account that is there from the start."""
+        """E-mail address, password and object ID (`sub`) of the first account that is there from the start.
+
+        Raises LookupError when all of them have been removed.
+        """
+        if not self._tenant.example_accounts:
+            raise LookupError("All accounts of the set-up have been removed. Add one by the control API.")
         account = self._tenant.example_accounts[0]
         return {"email": account.email, "password": account.password, "sub": account.sub}
 
@@ -246,6 +260,14 @@ def _check_redirect_uris(kind: str, redirect_uris: Iterable[str]) -> None:
     for uri in redirect_uris:
         if fault := KINDS[kind].redirect_uri_fault(uri, "web"):
             raise RedirectUriUnusable(f"{uri!r} cannot be a redirect URI. {fault}")
+
+
+def _at_origin(redirect_uris: Sequence[str], url: str) -> str:
+    """`url`. If it is a path, at the origin of the first redirect URI, or "" if that is no web address."""
+    if not url.startswith("/"):
+        return url
+    first = redirect_uris[0] if redirect_uris else ""
+    return urljoin(first, url) if first.startswith(("http://", "https://")) else ""
 
 
 def _addresses(listen: str) -> list[str]:

@@ -22,6 +22,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .home import READABLE, create_file, private_folder, write_file
+from .invocation import program
 from .model.origins import CONTAINER_HOST, IPV6_LOOPBACK, LOOPBACK
 
 CA_NAME = "Local tenant CA, for development only"
@@ -97,7 +98,7 @@ def lasting_authority(folder: Path, announce: Callable[[str], None]) -> Certific
         write_file(path, authority.key + authority.certificate)
         announce(
             f"The certificate authority in {path} {problem}, so there is a new one now. "
-            "If you trusted the old one, trust the new one: python -m local_tenant trust"
+            f"If you trusted the old one, trust the new one: {program()} trust"
         )
     return authority
 

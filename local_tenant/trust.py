@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .home import HomeUnusable, home
+from .invocation import program
 from .tls import (
     CA_NAME,
     PERMITTED_DOMAINS,
@@ -29,7 +30,7 @@ Command = list[str]
 def main(arguments: Sequence[str]) -> int:
     """Run `trust` with its options. Returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m local_tenant trust",
+        prog=f"{program()} trust",
         description="Shows how browsers and programs can trust the local tenant's certificates.",
     )
     choice = parser.add_mutually_exclusive_group()
@@ -65,7 +66,7 @@ def install(certificate: Path) -> int:
             print(f"This command failed: {quoted(command)}\n{done.stdout}{done.stderr}")
             return 1
         print(quoted(command))
-    print("Restart the browsers that are open. To undo this: python -m local_tenant trust --remove")
+    print(f"Restart the browsers that are open. To undo this: {program()} trust --remove")
     return 0
 
 
@@ -139,7 +140,7 @@ The local tenant's certificate authority
 It stays the same from start to start. Certificates that it signs are good for the loopback addresses, for
 {", ".join(PERMITTED_DOMAINS)}, and for names below these.
 
-A command that the tenant runs (python -m local_tenant COMMAND) has these variables already. Others need them:
+A command that the tenant runs ({program()} COMMAND) has these variables already. Others need them:
   Python (requests, MSAL)       REQUESTS_CA_BUNDLE={bundle}
   Python (ssl, httpx, urllib)   SSL_CERT_FILE={bundle}
   Node.js                       NODE_EXTRA_CA_CERTS={certificate}
@@ -150,7 +151,7 @@ A command that the tenant runs (python -m local_tenant COMMAND) has these variab
   Java                          JAVA_TOOL_OPTIONS='{java_options(store)}'
 
 {for_the_system(certificate)}
-python -m local_tenant trust --install does this for you, and --remove undoes it:
+{program()} trust --install does this for you, and --remove undoes it:
 {indented(installation(certificate))}"""
 
 

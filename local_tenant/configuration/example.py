@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable
 
+from ..invocation import program
 from ..kept import Kept
 from ..model.accounts import Account
 from ..model.configuration import TenantConfiguration
 from ..model.registrations import AppRegistration, UserFlow, WebApi
 
 HEAD = """\
-# Sets up the local tenant: python -m local_tenant --config tenant.toml
+# Sets up the local tenant: {program} --config tenant.toml
 # Leave out what you do not need: what is missing has a default. Each list of [[apps]], [[user_flows]],
 # [[apis]] or [[users]] replaces the whole default list.
 """
@@ -31,7 +32,7 @@ USER_FLOW_MEMBERS = """\
 # userinfo = true  # the UserInfo endpoint, which custom policies can have
 """
 OPTIONS = """\
-# Lifetimes in seconds, and other behaviour: see Options in model/steering.py.
+# Lifetimes in seconds, and other behaviour: see Options in docs/control.md.
 # [options]
 # access_token_lifetime = 3600
 # refresh_token_lifetime = 1209600
@@ -44,13 +45,17 @@ def example(configuration: TenantConfiguration, kept: Kept) -> str:
     is_b2c, is_entra_id = tenant.kind == "b2c", tenant.kind.startswith("entra-id")
     user_flows = [] if is_entra_id else tenant.user_flows
     parts = [
-        HEAD,
+        HEAD.format(program=program()),
         '# "b2c", "entra-id", "entra-id-many-tenants" or "external-id"\n' + _member("kind", tenant.kind),
         TENANT + _table("[tenant]", _tenant_members(tenant, is_b2c=is_b2c)),
-        *(_table("[[apps]]", _app_members(app, kept)) for app in tenant.apps),
-        APP_MEMBERS,
-        *(_table("[[user_flows]]", _user_flow_members(flow)) for flow in user_flows),
-        *([USER_FLOW_MEMBERS] if is_b2c else []),
+        *_after_first(
+            [_table("[[apps]]", _app_members(app, kept)) for app in tenant.apps],
+            APP_MEMBERS,
+        ),
+        *_after_first(
+            [_table("[[user_flows]]", _user_flow_members(flow)) for flow in user_flows],
+            USER_FLOW_MEMBERS if is_b2c else "",
+        ),
         *(_table("[[apis]]", _api_members(api)) for api in tenant.apis),
         *(_table("[[users]]", _user_members(user, is_b2c=is_b2c)) for user in tenant.accounts),
         OPTIONS,
@@ -98,6 +103,12 @@ def _user_members(user: Account, *, is_b2c: bool) -> Iterable[str]:
         if value := getattr(user, name):
             yield _member(name, value)
     yield '# claims = { extension_LoyaltyId = "A-17" }\n' if is_b2c else '# roles = ["admin"]\n'
+
+
+def _after_first(tables: list[str], comment: str) -> list[str]:
+    """The tables, with what is commented out behind the first one, which can have all of it."""
+    first, others = tables[:1], tables[1:]
+    return [*(table + comment for table in first), *others]
 
 
 def _table(header: str, members: Iterable[str]) -> str:

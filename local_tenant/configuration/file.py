@@ -16,7 +16,7 @@ else:
 
 from ..authorities import DEFAULT_KIND, KINDS
 from ..authorities.base import TASKS_SCOPE
-from ..model.accounts import Account
+from ..model.accounts import EMAIL, Account
 from ..model.attributes import ATTRIBUTES, CLAIMS, CUSTOM_PREFIX
 from ..model.configuration import TenantConfiguration
 from ..model.registrations import (
@@ -27,21 +27,23 @@ from ..model.registrations import (
     default_redirect_uris,
 )
 from ..model.steering import Options
+from ..model.suggestions import did_you_mean
 from .defaults import app_id, default_configuration, lasting_tenant_id, object_id, web_api
 from .lines import Lines
 from .lines import Path as Member
-from .reader import Fault, Reader, did_you_mean
+from .reader import Fault, Reader
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,26}")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 API_NAME = re.compile(r"[A-Za-z0-9._-]+")
 USER_FLOW_NAME = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]+", re.IGNORECASE)
 CUSTOM_ATTRIBUTE = re.compile(rf"{CUSTOM_PREFIX}\w+")
+LINE_IN_ERROR = re.compile(r"\(at line (\d+), column \d+\)$")  # of Python's parser
 # Members of an account that only some kinds have.
 ONLY_OF_ENTRA = ("tenant", "roles", "assigned", "federated", "consents")
 ONLY_OF_B2C = ("claims",)
+TOKEN_CLAIMS = {"iss", "aud", "exp", "nbf", "iat", "sub", "nonce"}
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what PowerShell's > writes
 
 Table = dict[str, Any]
@@ -104,10 +106,17 @@ def load(path: Path | str, redirect_uris: Iterable[str] = (), kind: str = "") ->
     path = Path(path)
     text = _read(path)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # it says the line itself
-        raise ConfigurationError(path, [Fault(0, f"This is not valid TOML: {error}")]) from error
-    checker = _Checker(document, Lines(text), list(redirect_uris), kind)
+        document, lines = tomllib.loads(text), Lines(text)
+    except tomllib.TOMLDecodeError as error:
+        place = LINE_IN_ERROR.search(str(error))
+        line = int(place[1]) if place else text.count("\n") + 1  # or it is the end of the file
+        raise ConfigurationError(path, [Fault(line, f"This is not valid TOML: {error}")]) from error
+    except ValueError as error:  # Python converts no longer ones
+        raise ConfigurationError(path, [Fault(0, "A number in it is too long.")]) from error
+    except RecursionError as error:
+        text = "Its lists or tables are nested too deeply."
+        raise ConfigurationError(path, [Fault(0, text)]) from error
+    checker = _Checker(document, lines, list(redirect_uris), kind)
     configuration = checker.configuration()
     if checker.reader.faults:
         raise ConfigurationError(path, checker.reader.faults)
@@ -178,7 +187,9 @@ class _Checker:
         if self._is_b2c and domain and domain != (f"{name}.onmicrosoft.com" if name else authority.DOMAIN):
             text = f'A B2C tenant of this domain has the name "{domain.partition(".")[0]}".'
             self.reader.fault((*path, "domain"), f"{text} Write `name`, and leave `domain` out.")
-        if not domain:
+        if not TENANT_NAME.fullmatch(name):
+            name = ""  # so that no example is made of it
+        if not DOMAIN.fullmatch(domain):
             domain = f"{name}.onmicrosoft.com" if name else authority.DOMAIN
         tenant_id = tenant.get("id", "").lower() if GUID.fullmatch(tenant.get("id", "")) else ""
         return {
@@ -190,10 +201,12 @@ class _Checker:
     # --- [[apps]]
 
     def _apps(self, apis: Sequence[WebApi]) -> list[AppRegistration]:
-        apps = list[tuple[Member, Table]]()
+        apps, with_client_id = list[tuple[Member, Table]](), list[tuple[Member, Table]]()
         scopes = [f"{api.uri}/{scope}" for api in apis for scope in sorted(api.scopes)]
         for path, app in self._each("apps", AppRegistration):
             type, name = app.get("type", "web"), app.get("name", "")
+            if "client_id" in app:
+                with_client_id.append((path, app))
             client_id = app.setdefault("client_id", app_id(self._base.tenant_id, name))
             self._match_guid((*path, "client_id"), client_id)
             if type != "web" and app.get("client_secret"):
@@ -210,7 +223,7 @@ class _Checker:
             uris = list(self._redirect_uris) if is_first_web_app else default_redirect_uris(type, client_id)
             apps.append((path, {**app, "type": type, "redirect_uris": app.get("redirect_uris", uris)}))
         self._check_unique(apps, "name")
-        self._check_unique(apps, "client_id")
+        self._check_unique(with_client_id, "client_id")  # the others follow from the names
         return [AppRegistration(**app) for _, app in apps if "name" in app]
 
     def _check_addresses(self, path: Member, type: str, app: Table) -> None:
@@ -230,7 +243,7 @@ class _Checker:
             self.reader.fault(("user_flows",), "Entra ID has no user flows. Remove [[user_flows]].")
         if self._kind == "external-id":
             self._check_flows_of_external_id(flows)
-        claims = [*CLAIMS, *{name for user in users for name in user.claims}]
+        claims = list(dict.fromkeys([*CLAIMS, *(name for user in users for name in user.claims)]))
         for path, flow in flows:
             name = flow.get("name", "")
             if self._is_b2c:
@@ -305,13 +318,19 @@ class _Checker:
         ]
 
     def _example_uri(self, name: str) -> str:
-        return KINDS[self._kind].api_uri(self._base.domain, name, "the-client-id")
+        example = name if API_NAME.fullmatch(name) else "my-api"
+        return KINDS[self._kind].api_uri(self._base.domain, example, "the-client-id")
 
     # --- [[users]], [options]
 
     def _users(self) -> list[Account]:
-        users = []
+        users, with_sub = [], []
         for path, user in self._each("users", Account):
+            if "sub" in user:
+                with_sub.append((path, user))
+            for claim in TOKEN_CLAIMS & user.get("claims", {}).keys():
+                text = f"Tokens have a claim `{claim}` of their own. Remove it here."
+                self.reader.fault((*path, "claims", claim), text)
             self._match((*path, "email"), user.get("email", ""), EMAIL, "Write an e-mail address.")
             user.setdefault("sub", object_id(self._base.tenant_id, user.get("email", "")))
             for member in ("sub", "tenant"):
@@ -325,7 +344,7 @@ class _Checker:
                     )
             users.append((path, user))
         self._check_unique(users, "email")
-        self._check_unique(users, "sub")
+        self._check_unique(with_sub, "sub")  # the others follow from the addresses
         return [Account(**user) for _, user in users if "email" in user and "password" in user]
 
     def _options(self) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -12,64 +13,130 @@ else:
 # "apps", 1, "client_id": the member client_id of the second [[apps]].
 Path = tuple[str | int, ...]
 
-_NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
-_HEADER = re.compile(rf"\s*(\[{{1,2}})\s*({_NAMES})\s*\]{{1,2}}\s*(?:#.*)?")
-_MEMBER = re.compile(rf"\s*({_NAMES})\s*=")
+_TOKEN = re.compile(
+    r'''
+    (?P<string> """(?:\\.|[^\\])*?"{3,5} | \'\'\'.*?\'{3,5} | "(?:\\.|[^"\\])*" | '[^']*' )
+  | (?P<comment> \#[^\n]* )
+  | (?P<mark> [\[\]{}=,.\n] )
+  | (?P<word> [^\s\[\]{}=,."'\#]+ )
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+_END = ""  # the text of the token behind the last one
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    line: int
+    is_string: bool = False
+
+    @property
+    def value(self) -> str:
+        """What a key or a string says, without quotes and escapes."""
+        return str(tomllib.loads(f"value = {self.text}")["value"]) if self.is_string else self.text
 
 
 class Lines:
-    """Where the headers and members of a valid TOML file are. What is in an inline table has no line."""
+    """Where the tables, members and items of lists of a valid TOML file are."""
 
     def __init__(self, text: str):
-        self._text = text.splitlines()
         self._starts: dict[Path, int] = {}
-        tables = dict[Path, int]()  # how many [[...]] of this name there are so far
-        table: Path = ()
-        for number, line in enumerate(self._text, start=1):
-            if header := _HEADER.fullmatch(line):
-                *parents, name = _names(header[2])
-                table = (*self._in_last_tables(parents, tables), name)
-                if header[1] == "[[":
-                    tables[table] = tables.get(table, -1) + 1
-                    self._starts.setdefault(table, number)
-                    table += (tables[table],)
-                self._starts.setdefault(table, number)
-            elif member := _MEMBER.match(line):
-                path = table
-                for name in _names(member[1]):
-                    path += (name,)
-                    self._starts.setdefault(path, number)
-
-    @staticmethod
-    def _in_last_tables(names: list[str], tables: dict[Path, int]) -> Path:
-        """[apps.more] belongs to the last [[apps]] before it."""
-        path: Path = ()
-        for name in names:
-            path += (name,)
-            if path in tables:
-                path += (tables[path],)
-        return path
+        self._items: dict[tuple[Path, str], int] = {}
+        self._tokens = _tokens(text)
+        self._next = next(self._tokens)
+        self._read_file()
 
     def find(self, path: Path, value: object = None) -> int:
         """The line of this member, or of the nearest one around it. `value`: an item of its list."""
+        if isinstance(value, str) and (path, value) in self._items:
+            return self._items[path, value]
         while path and path not in self._starts:
             path = path[:-1]
-        first = self._starts.get(path, 1)
-        if isinstance(value, str):
-            following = [line for line in self._starts.values() if line > first]
-            for number in range(first, min(following, default=len(self._text) + 1)):
-                if value in self._text[number - 1]:
-                    return number
-        return first
+        return self._starts.get(path, 1)
+
+    def _read_file(self) -> None:
+        tables = dict[Path, int]()  # how many [[...]] of this name there are so far
+        table: Path = ()
+        while self._next.text != _END:
+            if self._next.text == "\n":
+                self._take()
+            elif self._next.text == "[":
+                table = self._read_header(tables)
+            else:
+                self._read_member(table)
+
+    def _read_header(self, tables: dict[Path, int]) -> Path:
+        """Read [a.b] or [[a.b]]. [apps.more] belongs to the last [[apps]] before it."""
+        line, brackets, path = self._next.line, 0, Path()
+        while self._next.text == "[":
+            self._take()
+            brackets += 1
+        names = self._read_names()
+        for name in names[:-1]:
+            path += (name,)
+            if path in tables:
+                path += (tables[path],)
+        path += (names[-1],)
+        if brackets == 2:
+            tables[path] = tables.get(path, -1) + 1
+            self._starts.setdefault(path, line)
+            path += (tables[path],)
+        self._starts.setdefault(path, line)
+        while self._next.text == "]":
+            self._take()
+        return path
+
+    def _read_names(self) -> list[str]:
+        """The names of a key, which dots separate."""
+        names = [self._take().value]
+        while self._next.text == ".":
+            self._take()
+            names.append(self._take().value)
+        return names
+
+    def _read_member(self, path: Path) -> None:
+        line = self._next.line
+        for name in self._read_names():
+            path += (name,)
+            self._starts.setdefault(path, line)
+        self._take()  # =
+        self._read_value(path)
+
+    def _read_value(self, path: Path) -> None:
+        if self._next.text == "{":
+            for _ in self._entries("}"):
+                self._read_member(path)
+        elif self._next.text == "[":
+            for number, token in enumerate(self._entries("]")):
+                self._starts.setdefault((*path, number), token.line)
+                if token.is_string:
+                    self._items.setdefault((path, token.value), token.line)
+                self._read_value((*path, number))
+        else:
+            while self._next.text not in ("\n", ",", "]", "}", _END):
+                self._take()
+
+    def _entries(self, end: str) -> Iterator[_Token]:
+        """The first token of each entry in brackets. The caller reads the entry."""
+        self._take()
+        while self._next.text not in (end, _END):
+            if self._next.text in ("\n", ","):
+                self._take()
+            else:
+                yield self._next
+        self._take()
+
+    def _take(self) -> _Token:
+        taken, self._next = self._next, next(self._tokens, self._next)
+        return taken
 
 
-def _names(dotted: str) -> list[str]:
-    """The names in a dotted key."""
-    names: list[str] = []
-    inner: Any = tomllib.loads(f"{dotted} = 0")
-    while isinstance(inner, dict):
-        [(name, value)] = inner.items()
-        names.append(name)
-        inner = value
-    return names
+def _tokens(text: str) -> Iterator[_Token]:
+    """The tokens of the text, without comments, and one more at its end."""
+    line = 1
+    for found in _TOKEN.finditer(text):
+        if found.lastgroup != "comment":
+            yield _Token(found[0], line, found.lastgroup == "string")
+        line += found[0].count("\n")
+    yield _Token(_END, line)

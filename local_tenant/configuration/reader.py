@@ -3,9 +3,9 @@
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..model.suggestions import did_you_mean
 from .lines import Lines, Path
 
 LISTS = (list, tuple, frozenset)
@@ -35,8 +35,8 @@ class Reader:
     ) -> dict[str, Any]:
         """The members of `table` that have a right value, as `cls` wants them.
 
-        Members that `cls` does not have, values of another type and missing members are faults. `without`:
-        members of `cls` that the file cannot set.
+        Members that `cls` does not have, values of another type, and members that are missing or empty but
+        required are faults. `without`: members of `cls` that the file cannot set.
         """
         hints = get_type_hints(cls)
         known = [field for field in fields(cls) if field.name not in without]
@@ -45,8 +45,14 @@ class Reader:
             if name not in names:
                 self.fault((*path, name), f"There is no `{name}` here.{did_you_mean(name, names)}")
         for field in known:
-            if field.default is MISSING and field.default_factory is MISSING and field.name not in table:
+            if field.default is not MISSING or field.default_factory is not MISSING:
+                continue
+            if field.name not in table:
                 self.fault(path, f"`{field.name}` is missing. Add a line such as: {_example(field.name)}")
+            elif table[field.name] in ("", []):
+                text = f"`{field.name}` cannot be empty. Write, for example: {_example(field.name)}"
+                self.fault((*path, field.name), text)
+                names.remove(field.name)
         return {
             name: _converted(table[name], hints[name])
             for name in names
@@ -72,15 +78,16 @@ class Reader:
         if origin is Literal:
             return self.is_one_of(path, value, get_args(hint))
         if origin in LISTS:
-            if isinstance(value, list) and all(isinstance(item, str) for item in value):
-                if "" in value:
-                    self.fault(path, f"`{name}` has an empty text.", '""')
-                return "" not in value
+            if isinstance(value, list):
+                self._check_items(path, value)
+                return True
             wanted = f'a list of texts, such as: {name} = ["...", "..."]'
         elif origin is dict:
             if isinstance(value, dict):
                 return True
-            wanted = f'a table, such as: {name} = {{ some_name = "some value" }}'
+            is_whole_table = len(path) == 1
+            example = f'a table, such as: {name} = {{ some_name = "some value" }}'
+            wanted = f"[{name}] on a line of its own" if is_whole_table else example
         elif type(value) is origin:
             return True
         else:
@@ -88,37 +95,37 @@ class Reader:
         self.fault(path, f"`{name}` cannot be {_shown(value)}. Write {wanted}.")
         return False
 
+    def _check_items(self, path: Path, items: list[Any]) -> None:
+        """Note a fault for each item of a list that is no text, empty, or there before."""
+        for number, item in enumerate(items):
+            if not isinstance(item, str):
+                text = f'`{path[-1]}` cannot have {_shown(item)}. Write texts in quotes: "..."'
+                self.fault((*path, number), text)
+            elif not item:
+                self.fault((*path, number), f"`{path[-1]}` has an empty text.")
+            elif item in items[:number]:
+                self.fault((*path, number), f"`{path[-1]}` has {_shown(item)} twice. Remove one of them.")
+
     def is_one_of(self, path: Path, value: object, choices: Iterable[object], *, item: bool = False) -> bool:
         """Whether the value, or the `item` of a list, is one of the choices. Notes a fault if it is not."""
         choices = list(choices)
         if value in choices:
             return True
         does = "cannot have" if item else "cannot be"
-        listed = ", ".join(map(_shown, choices))
-        text = (
-            f"`{path[-1]}` {does} {_shown(value)}.{did_you_mean(value, choices)} The choices are: {listed}."
-        )
+        listed = ", ".join(_shown(choice) for choice in choices if choice != "")
+        text = f"`{path[-1]}` {does} {_shown(value)}.{did_you_mean(value, choices)}"
+        text += f" The choices are: {listed}." if listed else ""
         self.fault(path, text, value if item else None)
         return False
-
-
-def did_you_mean(name: object, names: Iterable[object]) -> str:
-    """A question about the nearest of the names, or about all of them if none is near."""
-    spellings = {_plain(known): str(known) for known in names}
-    near = get_close_matches(_plain(name), spellings, n=1)
-    return f" Did you mean `{spellings[near[0]]}`?" if near else ""
-
-
-def _plain(name: object) -> str:
-    """A name without case and separators, so that `displayName` is near `display_name`."""
-    return str(name).lower().replace("_", "").replace("-", "")
 
 
 def _converted(value: Any, hint: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         [hint] = [option for option in get_args(hint) if option is not type(None)]
     origin = get_origin(hint)
-    return origin(value) if origin in LISTS else value
+    if origin in LISTS:  # faults of items are noted, and the others are checked further
+        return origin(item for item in value if isinstance(item, str) and item)
+    return value
 
 
 def _shown(value: object) -> str:

@@ -1,14 +1,16 @@
 """The accounts of the tenant, and the rules for what people type into its forms."""
 
+import re
 import secrets
 import string
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from .attributes import Attribute
 from .passwords import matches
+from .suggestions import did_you_mean
 
 # Texts of the service. They are quoted as they are, because people and tests look for them.
 REQUIRED = "A required field is missing. Please fill out all required fields and try again."
@@ -23,6 +25,9 @@ WEAK = (
 )
 
 PASSWORDS = ("password", "password_hash")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+FIXED = ("sub", "tokens_valid_from", "password_hash")  # what nobody can set
+KINDS_OF_VALUES = {str: "a text", bool: "true or false", dict: "an object", list: "a list of texts"}
 
 
 class FormError(Exception):
@@ -115,6 +120,13 @@ class Accounts:
             self._accounts[account.email.strip().lower()] = account
         return account
 
+    def rename(self, account: Account, email: str) -> None:
+        """Give an account another address, which no other account has."""
+        with self._lock:
+            del self._accounts[account.email.strip().lower()]
+            account.email = email
+            self._accounts[email.strip().lower()] = account
+
     def remove(self, email: str) -> None:
         self._accounts.pop(email.strip().lower(), None)
 
@@ -135,6 +147,24 @@ class Accounts:
         if account.locked:
             raise FormError(LOCKED, "email")
         return account
+
+
+def check_attributes(wanted: Mapping[str, object]) -> None:
+    """Raise ValueError for an attribute that cannot be set, and for a wrong value."""
+    defaults = asdict(Account("", ""))
+    settable = [name for name in defaults if name not in FIXED]
+    for name, value in wanted.items():
+        if name not in settable:
+            suggestion = did_you_mean(name, settable)
+            raise ValueError(f"An account has no `{name}`.{suggestion} It has {', '.join(sorted(settable))}.")
+        kind = type(defaults[name])
+        items = value if isinstance(value, list) else []
+        if type(value) is not kind or not all(isinstance(item, str) for item in items):
+            raise ValueError(f"`{name}` of an account cannot be {value!r}. It is {KINDS_OF_VALUES[kind]}.")
+    if "email" in wanted and not EMAIL.fullmatch(str(wanted["email"])):
+        raise ValueError(f"`email` cannot be {wanted['email']!r}. It is an e-mail address.")
+    if "password" in wanted and not wanted["password"]:
+        raise ValueError("`password` cannot be empty.")
 
 
 def check_new_password(password: str, repeated: str) -> None:

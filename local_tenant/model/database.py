@@ -17,6 +17,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (sub TEXT PRIMARY KEY, password_hash TEXT, members TEXT);
 CREATE TABLE IF NOT EXISTS set_up (email TEXT PRIMARY KEY, password_hash TEXT, members TEXT);
 """
+MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
+DAMAGED = "It is damaged, or another program wrote it. Delete it, or choose another file."
 NEVER_SET_UP_AGAIN = ("sub", "tokens_valid_from", "password_hash")
 
 
@@ -48,27 +50,46 @@ class AccountDatabase:
         self._saved: dict[str, Row] = {}
         self._hashed: dict[str, tuple[str, str]] = {}  # password and its hash, by `sub`
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            beginning = os.read(file, len(MAGIC))
+            os.close(file)
             self._connection = sqlite3.connect(self._path, 0, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise DatabaseUnusable(self._path, f"{error.strerror}.") from error
         try:
+            if beginning not in (b"", MAGIC):
+                raise DatabaseUnusable(self._path, "It is not an SQLite file.")
             self._take_for_this_process()
-        except sqlite3.OperationalError as error:  # SQLite waits for nobody here
+            self._prepare()
+        except DatabaseUnusable:
             self.close()
-            reason = "Another local tenant uses it. Stop that one first."
-            raise DatabaseUnusable(self._path, reason) from error
+            raise
         except sqlite3.DatabaseError as error:
             self.close()
-            raise DatabaseUnusable(self._path, "It is not an SQLite file.") from error
+            raise DatabaseUnusable(self._path, DAMAGED) from error
 
     def _take_for_this_process(self) -> None:
-        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._connection.execute("BEGIN EXCLUSIVE")
+        folder = self._path.absolute().parent
+        if not os.access(folder, os.W_OK):  # SQLite keeps a journal beside the file
+            raise DatabaseUnusable(self._path, f"The folder {folder} cannot be written to.")
+        try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:  # SQLite waits for nobody here
+            reason = "Another local tenant uses it. Stop that one first."
+            raise DatabaseUnusable(self._path, reason) from error
+
+    def _prepare(self) -> None:
+        """Make the tables in a new file. A file of another program stays as it is."""
+        [check] = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if check != "ok":
+            raise DatabaseUnusable(self._path, DAMAGED)
         [version] = self._connection.execute("PRAGMA user_version").fetchone()
+        [tables] = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version not in (0, SCHEMA_VERSION):
-            self.close()
             raise DatabaseUnusable(self._path, "Another version of the local tenant wrote it.")
+        if version == 0 and tables:
+            raise DatabaseUnusable(self._path, "Another program wrote it. Choose another file.")
         self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         for statement in SCHEMA.split(";"):
             self._connection.execute(statement)
@@ -81,19 +102,16 @@ class AccountDatabase:
     def load_into(self, accounts: Accounts, set_up: Iterable[Account]) -> None:
         """Put the accounts of the file and those of the set-up into `accounts`.
 
-        The set-up wins where it has changed since it was loaded last, and the file everywhere else.
+        The set-up wins where it has changed since it was loaded last, and the file everywhere else. Raises
+        DatabaseUnusable.
         """
-        self._saved = self._rows("SELECT sub, password_hash, members FROM accounts")
-        for row in self._saved.values():
-            members = json.loads(row.members)
-            known = {field.name for field in fields(Account)} & members.keys()
-            account = Account(**{name: members[name] for name in known}, password="")
-            account.password_hash = row.password_hash
-            accounts.add(account)
-        before = self._rows("SELECT email, password_hash, members FROM set_up")
+        try:
+            before = self._load(accounts)
+        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, LookupError) as error:
+            raise DatabaseUnusable(self._path, DAMAGED) from error
         loaded = list(set_up)
         for wanted in loaded:
-            self._set_up(accounts, wanted, before.get(wanted.email.lower()))
+            self._set_up(accounts, wanted, before.get(wanted.email.lower()) or before.get(wanted.sub))
         self.save(accounts)
         with self._lock, self._connection:
             self._connection.execute("BEGIN")
@@ -108,8 +126,21 @@ class AccountDatabase:
                 )
                 self._connection.execute("INSERT INTO set_up VALUES (?, ?, ?)", values)
 
+    def _load(self, accounts: Accounts) -> dict[str, Row]:
+        """Load the accounts of the file. Returns what was set up last, by e-mail address and by `sub`."""
+        self._saved = self._rows("SELECT sub, password_hash, members FROM accounts")
+        for row in self._saved.values():
+            members = json.loads(row.members)
+            known = {field.name for field in fields(Account)} & members.keys()
+            account = Account(**{name: members[name] for name in known}, password="")
+            account.password_hash = row.password_hash
+            accounts.add(account)
+        before = self._rows("SELECT email, password_hash, members FROM set_up")
+        return {str(json.loads(row.members)["sub"]): row for row in before.values()} | before
+
     def _set_up(self, accounts: Accounts, wanted: Account, before: Row | None) -> None:
-        account, old = accounts.find(wanted.email), json.loads(before.members) if before else {}
+        account = accounts.find(wanted.email) or accounts.find_by_sub(wanted.sub)
+        old = json.loads(before.members) if before else {}
         changed = {
             name: value
             for name, value in asdict(wanted).items()
@@ -122,6 +153,8 @@ class AccountDatabase:
         if before and account.password_hash == before.password_hash and "password" not in changed:
             account.password = wanted.password
             self._hashed[account.sub] = account.password, account.password_hash
+        if account.email.lower() != wanted.email.lower():
+            accounts.rename(account, wanted.email)
         for name, value in changed.items():
             setattr(account, name, value)
 

@@ -5,10 +5,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, cast
 
-# Where a fault can be injected.
-LEGS = ("id_token", "authorize", "token", "discovery", "keys", "api", "logout")
+from .fault_members import MEMBERS
+from .suggestions import did_you_mean
+
+LEGS = tuple(MEMBERS)  # where a fault can be injected
 HOLD_SECONDS = 30
 KEPT_REQUESTS = 20_000
 
@@ -20,6 +22,14 @@ class Clock:
     """The tenant's clock in epoch seconds, which tests move by setting `offset`."""
 
     offset = 0.0
+    LARGEST_OFFSET: ClassVar[int] = 1_000_000_000  # some 30 years
+
+    def move(self, offset: object) -> None:
+        """Set the offset. Raises ValueError unless it is a number in the range."""
+        reach = self.LARGEST_OFFSET
+        if type(offset) not in (int, float) or not -reach <= cast(float, offset) <= reach:
+            raise ValueError(f"The offset is a number of seconds from -{reach} to {reach}, some 30 years.")
+        self.offset = cast(float, offset)
 
     def now(self) -> float:
         return time.time() + self.offset
@@ -57,7 +67,7 @@ class Options:
         types = {option.name: type(getattr(self, option.name)) for option in fields(self)}
         for name, value in wanted.items():
             if name not in types:
-                raise ValueError(f"There is no option {name!r}.")
+                raise ValueError(f"There is no option {name!r}.{did_you_mean(name, types)}")
             if type(value) is not types[name] or value not in self.CHOICES.get(name, (value,)):
                 raise ValueError(f"Option {name!r} cannot be {value!r}.")
         for name, value in wanted.items():
@@ -115,6 +125,7 @@ class Faults:
             return {leg: dict(fault) for leg, fault in self._legs.items()}
 
     def merge(self, wanted: Mapping[str, Fault]) -> None:
+        """Add these faults, which `check_faults` accepts."""
         with self._lock:
             for leg, fault in wanted.items():
                 self._legs.setdefault(leg, {}).update(fault)

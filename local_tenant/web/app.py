@@ -18,7 +18,7 @@ from .token import token
 LEGS = {"discovery", "keys", "token", "logout"}
 USER_FLOW_ENDPOINTS = {*LEGS, "authorize"}
 # What a developer looks at is no request of an app.
-UNRECORDED_PATHS = ("/control/", "/static/", "/favicon.ico", "/mailbox")
+UNRECORDED_PATHS = ("/static/", "/favicon.ico", "/mailbox")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
@@ -77,7 +77,8 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
         if is_sent_by_app():
             refuse_other_hosts(tenant)
             return repeat_as_get()
-        if not request.path.startswith(UNRECORDED_PATHS) and request.blueprint != desk.blueprint.name:
+        is_unrecorded = request.path.startswith(UNRECORDED_PATHS) or _is_control_api()
+        if not is_unrecorded and request.blueprint != desk.blueprint.name:
             exchange.add_to_record()
         refuse_other_hosts(tenant)
         tenant.authority.origins.answer_as(request.host_url.rstrip("/").lower())
@@ -100,11 +101,15 @@ def create_app(tenant: TenantState, *, with_control: bool, ca_files: CaFiles) ->
     @app.errorhandler(HTTPException)
     def fail(error: HTTPException) -> ResponseReturnValue:
         status = error.code or 500
-        if request.path.startswith("/control/"):
+        if _is_control_api():
             return {"error": error.description}, status
         return endpoints.error_page(tenant, f"{status} {error.name}", status)
 
     return app
+
+
+def _is_control_api() -> bool:
+    return f"{request.path}/".startswith("/control/")
 
 
 def _name_in_record(endpoint: str | None) -> str:

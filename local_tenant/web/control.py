@@ -4,15 +4,16 @@ It is there only if it was asked for, and only for programs on this machine. doc
 endpoints and the faults.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, abort, jsonify, request
+from flask import Blueprint, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest
 
-from ..model.accounts import Account, FormError
+from ..model.accounts import Account, FormError, check_attributes
+from ..model.fault_members import check_faults
 from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
-from ..model.steering import LEGS
 from ..state import TenantState
 from .exchange import current_exchange
 from .this_machine import is_from_this_machine
@@ -21,7 +22,6 @@ blueprint = Blueprint("control", __name__, url_prefix="/control")
 switched_off = Blueprint("control_off", __name__, url_prefix="/control")
 TURN_ON = "The control API is off. Start the tenant with --control, or with LocalTenant(control=True)."
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-CHANGEABLE = {field.name for field in fields(Account)} - {"sub", "tokens_valid_from", "password_hash"}
 
 
 def _tenant() -> TenantState:
@@ -33,15 +33,18 @@ def _body(*required: str) -> dict[str, Any]:
 
     Only application/json is taken: a page of another site cannot send it without asking first (CORS).
     """
-    sent = request.get_json()
+    try:
+        sent = request.get_json()
+    except (BadRequest, RecursionError):
+        abort(400, "The body is not valid JSON.")
     if not isinstance(sent, dict) or any(name not in sent for name in required):
         abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
     return sent
 
 
-@switched_off.route("/", defaults={"path": ""}, methods=METHODS)
+@switched_off.route("", methods=METHODS, strict_slashes=False)
 @switched_off.route("/<path:path>", methods=METHODS)
-def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
+def say_how_to_turn_it_on(path: str = "") -> ResponseReturnValue:
     return TURN_ON + "\n", 404, {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -49,6 +52,19 @@ def say_how_to_turn_it_on(path: str) -> ResponseReturnValue:
 def refuse_other_machines() -> None:
     if not is_from_this_machine():
         abort(403, "The control API is for programs on the tenant's own machine.")
+
+
+@blueprint.get("", strict_slashes=False)
+def endpoints() -> ResponseReturnValue:
+    """An overview for people who open the address in a browser."""
+    rules = [rule for rule in current_app.url_map.iter_rules() if rule.endpoint.startswith("control.")]
+    listed = [
+        f"{method} {rule.rule.replace('<', '{').replace('>', '}')}"
+        for rule in rules
+        for method in METHODS
+        if method in (rule.methods or ())
+    ]
+    return {"endpoints": sorted(listed, key=str.split), "documentation": "docs/control.md"}
 
 
 # --- requests
@@ -76,12 +92,13 @@ def faults() -> ResponseReturnValue:
 @blueprint.patch("/faults")
 def add_faults() -> ResponseReturnValue:
     wanted = _body()
-    for leg, fault in wanted.items():
-        if leg not in LEGS or not isinstance(fault, dict):
-            abort(400, f"{leg!r} is not a leg with an object. The legs are {', '.join(LEGS)}.")
-        code = fault["error"].get("code") if isinstance(fault.get("error"), dict) else None
-        if code is not None and not _tenant().authority.error_with_code(code):
-            abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
+    try:
+        check_faults(wanted)
+    except ValueError as error:
+        abort(400, str(error))
+    code = wanted.get("authorize", {}).get("error", {}).get("code")
+    if code is not None and not _tenant().authority.error_with_code(code):
+        abort(400, f"There is no error {code!r} here. Send error and error_description instead.")
     _tenant().faults.merge(wanted)
     return _tenant().faults.current()
 
@@ -99,7 +116,10 @@ def holds() -> ResponseReturnValue:
 
 @blueprint.post("/release")
 def release() -> ResponseReturnValue:
-    return {"released": _tenant().faults.release(_body("hold")["hold"])}
+    name = _body("hold")["hold"]
+    if not isinstance(name, str):
+        abort(400, "The hold is the name under which requests wait.")
+    return {"released": _tenant().faults.release(name)}
 
 
 # --- keys, clock, options
@@ -107,8 +127,10 @@ def release() -> ResponseReturnValue:
 
 @blueprint.post("/rotate-keys")
 def rotate_keys() -> ResponseReturnValue:
-    keys = _tenant().keys
-    keys.rotate(keep_old=bool(_body().get("keep_old")))
+    keys, keep_old = _tenant().keys, _body().get("keep_old", False)
+    if not isinstance(keep_old, bool):
+        abort(400, "'keep_old' is true or false.")
+    keys.rotate(keep_old=keep_old)
     return jsonify(keys=[key.jwk() for key in keys.published()])
 
 
@@ -120,10 +142,10 @@ def clock() -> ResponseReturnValue:
 
 @blueprint.put("/clock")
 def set_clock() -> ResponseReturnValue:
-    offset = _body("offset")["offset"]
-    if isinstance(offset, bool) or not isinstance(offset, (int, float)):
-        abort(400, "The offset is a number of seconds.")
-    _tenant().clock.offset = offset
+    try:
+        _tenant().clock.move(_body("offset")["offset"])
+    except ValueError as error:
+        abort(400, str(error))
     return clock()
 
 
@@ -198,9 +220,10 @@ def _find_account(email: str) -> Account:
 
 
 def _checked_attributes(wanted: dict[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in wanted if name not in CHANGEABLE]
-    if unknown:
-        abort(400, f"An account has no {', '.join(unknown)}. It has {', '.join(sorted(CHANGEABLE))}.")
+    try:
+        check_attributes(wanted)
+    except ValueError as error:
+        abort(400, str(error))
     return dict(wanted)
 
 

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from ..authorities.base import Address
 from ..authorities.microsoft import GRAPH_URI
+from ..invocation import program
 from ..model.accounts import Account
 from ..model.registrations import AppRegistration, AppType, UserFlowKind, WebApi
 from ..model.steering import RequestEntry
@@ -146,7 +147,8 @@ def forget_requests() -> ResponseReturnValue:
 
 def _page(**form: str) -> str:
     tenant = current_exchange().tenant
-    return render_template("home.html", tenant=tenant, desk=read(tenant), app_types=APP_TYPES, form=form)
+    values = {"tenant": tenant, "desk": read(tenant), "app_types": APP_TYPES, "program": program()}
+    return render_template("home.html", **values, form=form)
 
 
 def read(tenant: TenantState) -> Desk:

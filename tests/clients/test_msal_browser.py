@@ -1,6 +1,8 @@
 """MSAL.js in a single-page app, in Chromium."""
 
+import html
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from tests.clients import table
@@ -166,3 +169,21 @@ def test_redirect(
         page.locator("#redirect").click()
         expect(page.locator("#password")).to_be_visible()
         shown.add("sign-out")
+
+
+def test_the_snippet_of_the_tenants_page_signs_in(page: Page, tmp_path: Path, tenant: Tenant) -> None:
+    with serve_app(tmp_path, table.MSAL_BROWSER, tenant) as origin:
+        desk = requests.get(tenant.running.url, verify=tenant.ca_bundle, timeout=SECONDS).text
+        [snippet] = re.findall(r'data-copy="MSAL.js in the browser">(.*?)</code>', desk, re.DOTALL)
+        snippet = html.unescape(snippet).replace("http://localhost:3000/", f"{origin}/snippet.html")
+        tenant.register("spa", f"{origin}/snippet.html")
+        (tmp_path / "snippet.html").write_text(
+            '<script src="msal-browser.min.js"></script>'
+            '<script type="importmap">{"imports": {"@azure/msal-browser": "./global.js"}}</script>'
+            f'<script type="module">{snippet}</script>'
+        )
+        (tmp_path / "global.js").write_text("export const { PublicClientApplication } = msal;")
+        page.goto(f"{origin}/snippet.html")
+        with page.expect_console_message(lambda message: message.type == "log") as logged:
+            enter_password(page, tenant)
+    assert logged.value.args[0].json_value()["name"] == USER

@@ -29,6 +29,10 @@ POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals
 ANSWER_SECONDS = 30
 
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+SHOW_APPS = """
+import os, urllib.request
+print(urllib.request.urlopen(os.environ["LOCAL_TENANT_URL"] + "/control/apps", timeout=10).read().decode())
+"""
 # Says that it is ready, waits for an interrupt and a moment longer, and ends with 40 plus their number.
 COUNT_INTERRUPTS = """
 import signal, sys, time
@@ -251,6 +255,21 @@ def test_the_command_gets_no_port_besides_a_redirect_uri_of_the_users_own(run: R
     assert "FLASK_RUN_PORT" not in json.loads(stdout)
 
 
+def test_a_redirect_uri_of_the_users_own_is_registered_besides_those_of_the_file(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "tenant.toml"
+    file.write_text('[[apps]]\nname = "shop"\nredirect_uris = ["http://localhost:3000/cb"]\n')
+    program = ("--control", "--config", str(file), sys.executable, "-c", SHOW_APPS)
+    [listed] = json.loads(run(*program)[1])
+    [both] = json.loads(run(*program, REDIRECT_URI="http://localhost:8080/cb")[1])
+
+    assert listed["redirect_uris"] == ["http://localhost:3000/cb"]
+    assert listed["logout_url"] == "http://localhost:3000/frontchannel_logout"
+    assert {"http://localhost:3000/cb", "http://localhost:8080/cb"} <= set(both["redirect_uris"])
+    assert both["logout_url"] == "http://localhost:8080/frontchannel_logout"
+
+
 @pytest.mark.parametrize("redirect_uri", ["http://[foo/x", "http://localhost:0/x", "foo"])
 def test_what_is_no_web_address_has_no_origin(redirect_uri: str) -> None:
     assert cli.app_origin(redirect_uri) is None
@@ -262,6 +281,22 @@ def test_a_malformed_redirect_uri_is_left_to_the_app(run: Run) -> None:
     assert (status, json.loads(stdout)["REDIRECT_URI"]) == (0, "http://[foo/x")
     assert re.search(r"App +where REDIRECT_URI says\n", stderr)
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--config", ""], "write the name of a file"),
+        (["--database", ""], "write the name of a file"),
+        (["--config", "tenant.toml", "init"], "Leave --config out"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(arguments)
+    assert reason in capsys.readouterr().err
 
 
 # --- the command

@@ -177,7 +177,7 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('kind = "b2c', 0, "not valid TOML"),
+        ('kind = "b2c', 1, "not valid TOML"),
         ('kind = "entra"', 1, "Did you mean `entra-id`?"),
         ('\n[[app]]\nname = "shop"', 2, "Did you mean `apps`?"),
         ('[apps]\nname = "shop"', 1, "Write [[apps]]"),
@@ -235,6 +235,22 @@ def test_a_scope_that_the_app_has_no_permission_for_is_refused(visitor: ContosoV
         ('kind = "entra-id"\n[[users]]\nemail = "a@b.c"\npassword = "x"\nclaims = {}', 5, "is for B2C"),
         ('[[apis]]\nname = "a"\nscopes = ["https://a/b"]', 3, "A scope is a word"),
         ('[[apis]]\nname = "a"\nscopes = ["b"]\nadmin_only = ["c"]', 4, "The choices are"),
+        (
+            'users = [\n  { email = "a@b.c", pasword = "x", password = "y" },\n]',
+            2,
+            "Did you mean `password`?",
+        ),
+        ("""[options]\nissuer_form = '''\n[[apps]]\n'''""", 2, "The choices are"),
+        ('[[users]]\nemail = "a@b.c"\npassword = """\n[[apps]]\n"""\n[[apis]]\nname = "a"', 6, "`scopes`"),
+        ('[[apis]]\nname = "a"\nscopes = [\n  "b",\n  "c d",\n]', 5, "A scope is a word"),
+        ("kind = b2c", 1, "not valid TOML"),
+        pytest.param("[options]\nkeys = " + "1" * 5000, 0, "too long", id="long number"),
+        pytest.param("keys = " + "[" * 5000 + "]" * 5000, 0, "too deeply", id="deep nesting"),
+        ('[[users]]\nemail = "a@b.c"\npassword = ""', 3, "`password` cannot be empty"),
+        ('[[users]]\nemail = "a@b.c"\npassword = "x"\nclaims = { aud = "x" }', 4, "of their own"),
+        ('[[apis]]\nname = "a"\nscopes = []', 3, "`scopes` cannot be empty"),
+        ('[[apis]]\nname = "a"\nscopes = [\n  "b",\n  "b",\n]', 5, "twice"),
+        ("options = []", 1, "Write [options] on a line of its own."),
         ("[options]\nkeys = 3", 2, "The choices are: 1, 2"),
         ("[options]\ncode_lifetime = 0", 2, "Write a number from 1 on"),
     ],
@@ -249,6 +265,23 @@ def test_a_fault_is_told_with_its_line_and_what_to_write_instead(
     [fault] = refused.value.faults
     assert fault.line == line
     assert words in fault.text
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('[[apis]]\nname = "a"\nscopes = [\n  "",\n  5,\n  "c d",\n]', [4, 5, 6]),
+        ('[[users]]\nemail = "a@b.c"\npassword = "x"\n' * 2, [5]),
+        ('[[apps]]\nname = "a"\n' * 2, [4]),
+    ],
+    ids=["each item of a list", "one fault for a user twice", "one fault for an app twice"],
+)
+def test_each_fault_is_told_once(tmp_path: Path, text: str, lines: list[int]) -> None:
+    file = tmp_path / "tenant.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        load(file)
+    assert [fault.line for fault in refused.value.faults] == lines
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
@@ -292,8 +325,7 @@ def test_what_the_example_has_as_comments_is_valid(tmp_path: Path) -> None:
     file, wanted = tmp_path / "tenant.toml", default_configuration("b2c", [])
     text = example(wanted, Kept(None, wanted.tenant_id)).replace("permissions = [...]", "permissions = []")
     text = re.sub(r"^# (?=[a-z_]+ = |\[options\])", "", text, flags=re.MULTILINE)
-    # The user flow before these comments has no sign-in page.
-    file.write_text(text.replace("resets_password = true", "resets_password = false"))
+    file.write_text(text)
     assert load(file).options["access_token_lifetime"] == 3600
 
 

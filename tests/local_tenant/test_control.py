@@ -17,6 +17,8 @@ import requests
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local_tenant import LocalTenant
+from local_tenant.control import Control, ControlError
+from local_tenant.model.fault_members import check_faults
 from local_tenant.server import PortTaken
 from tests.local_tenant.visitor import (
     DOMAIN,
@@ -406,6 +408,11 @@ def test_an_account_can_be_added_changed_and_removed(visitor: Visitor) -> None:
             "PATCH", "faults", {"authorize": {"error": {"code": "AADB2C1"}}}, 400, id="unknown error"
         ),
         pytest.param("PUT", "clock", {"offset": "late"}, 400, id="clock"),
+        pytest.param("PUT", "clock", {"offset": 1e12}, 400, id="clock of the year 33715"),
+        pytest.param("POST", "release", {"hold": []}, 400, id="hold"),
+        pytest.param("POST", "accounts", {"email": "", "password": "x"}, 400, id="no e-mail address"),
+        pytest.param("POST", "accounts", {"email": "b@example.com", "password": 5}, 400, id="password"),
+        pytest.param("PATCH", "accounts/ada@example.com", {"city": 5}, 400, id="attribute"),
         pytest.param("POST", "accounts", {"email": "ada@example.com", "password": "x"}, 409, id="taken"),
         pytest.param("POST", "accounts", {"email": "b@example.com"}, 400, id="no password"),
         pytest.param("PATCH", "accounts/ada@example.com", {"sub": "x"}, 400, id="fixed member"),
@@ -423,6 +430,45 @@ def test_a_wrong_request_to_the_control_api_is_refused_with_a_reason(
     response = visitor.http.request(method, url, json=body, timeout=SECONDS)
     assert response.status_code == status
     assert response.json()["error"]
+
+
+def test_a_misspelt_fault_is_refused_with_the_right_name(visitor: Visitor) -> None:
+    with pytest.raises(ControlError, match="Did you mean `status`"):
+        Control(visitor.tenant.url).set_fault("token", statuss=503)
+    assert visitor.control("GET", "faults") == {}
+
+
+@pytest.mark.parametrize(
+    ("leg", "fault"),
+    [
+        ("id_token", {"alg": "XX"}),
+        ("id_token", {"status": 503}),
+        ("authorize", {"error": {"errorr": "server_error"}}),
+        ("token", {"status": 9999}),
+        ("token", {"times": 0}),
+        ("token", {"delay": -1}),
+        ("token", {"delay": "x"}),
+        ("token", {"headers": "x"}),
+        ("token", {"headers": {"X": "a\r\nb"}}),
+        ("token", {"reset": "no"}),
+        ("discovery", {"drop": "issuer"}),
+    ],
+)
+def test_a_fault_with_a_wrong_value_is_refused(leg: str, fault: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"of `{leg}`"):
+        check_faults({leg: fault})
+
+
+def test_a_body_that_is_no_json_is_refused_in_plain_words(visitor: Visitor) -> None:
+    url, headers = f"{visitor.tenant.url}/control/faults", {"Content-Type": "application/json"}
+    for body in ("{", "[" * 100_000):
+        answer = visitor.http.patch(url, data=body, headers=headers, timeout=SECONDS)
+        assert (answer.status_code, answer.json()["error"]) == (400, "The body is not valid JSON.")
+
+
+def test_the_address_of_the_control_api_lists_its_endpoints(visitor: Visitor) -> None:
+    listed = visitor.get(f"{visitor.tenant.url}/control").json()["endpoints"]
+    assert {"GET /control/accounts", "PATCH /control/accounts/{email}", "PUT /control/clock"} <= set(listed)
 
 
 def test_the_control_api_takes_json_only(visitor: Visitor) -> None:

@@ -2,11 +2,15 @@
 
 import sqlite3
 import stat
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from local_tenant import LocalTenant
+from local_tenant.cli import banner
+from local_tenant.control import Control
 from local_tenant.model.accounts import Account, Accounts
 from local_tenant.model.database import AccountDatabase, DatabaseUnusable
 from tests.local_tenant.visitor import EDIT, Visitor, claims
@@ -32,6 +36,15 @@ def test_accounts_and_what_people_change_outlive_the_tenant(tmp_path: Path) -> N
     assert (token["name"], token["city"]) == ("Grace", "Oslo")
 
 
+def test_a_tenant_starts_after_its_first_account_was_removed(tmp_path: Path) -> None:
+    with LocalTenant(database=tmp_path / "accounts.db") as tenant:
+        Control(tenant.url).remove_account(tenant.account["email"])
+    with LocalTenant(database=tmp_path / "accounts.db") as tenant:
+        assert "sign up first" in banner(tenant, None)
+        with pytest.raises(LookupError, match="have been removed"):
+            tenant.account  # noqa: B018 - a property
+
+
 def test_two_tenants_cannot_use_one_database(tmp_path: Path) -> None:
     file = tmp_path / "accounts.db"
     with LocalTenant(database=file), pytest.raises(DatabaseUnusable, match="Another local tenant uses it"):
@@ -51,6 +64,24 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(DatabaseUnusable, match="Another version"):
+        AccountDatabase(file)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER)")
+    before = file.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="Another program wrote it"):
+        AccountDatabase(file)
+    assert file.read_bytes() == before
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.db"
+    Restarts(file).restart(ada())
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 8192)
+    with pytest.raises(DatabaseUnusable, match="It is damaged"):
         AccountDatabase(file)
 
 
@@ -108,6 +139,16 @@ def test_a_password_that_changes_in_the_set_up_wins(restarts: Restarts) -> None:
 def test_a_removed_account_stays_removed(restarts: Restarts) -> None:
     restarts.change(ada(), remove=True)
     assert not restarts.restart(ada()).find("ada@example.com")
+
+
+def test_a_user_whose_address_changes_under_the_same_sub_stays_one_account(restarts: Restarts) -> None:
+    first = ada()
+    renamed = replace(first, email="lovelace@example.com")
+    restarts.change(first, password="New-pass-1")
+    accounts = restarts.restart(renamed)
+    assert [account.sub for account in accounts] == [first.sub]
+    assert accounts.authenticate("lovelace@example.com", "New-pass-1")
+    assert not restarts.restart(renamed).find("ada@example.com")
 
 
 def test_the_password_of_an_unchanged_account_is_known_for_the_pages(restarts: Restarts) -> None:

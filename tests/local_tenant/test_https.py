@@ -191,7 +191,7 @@ def test_listening_to_others_needs_https() -> None:
 
 
 def test_trust_shows_what_each_program_reads(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["trust"]) == 0
+    assert cli.main(["--https", "trust"]) == 0
     shown = capsys.readouterr().out
     assert f"NODE_EXTRA_CA_CERTS={home() / 'ca.pem'}" in shown
     assert f"REQUESTS_CA_BUNDLE={home() / 'ca-bundle.pem'}" in shown

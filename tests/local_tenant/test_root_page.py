@@ -129,8 +129,12 @@ def test_the_record_says_what_was_wrong(visitor: Visitor) -> None:
 def test_the_control_api_is_off_unless_asked_for_and_the_root_page_says_so() -> None:
     with LocalTenant(control=False) as tenant:
         answers = [
-            requests.request(method, f"{tenant.url}/control/faults", timeout=10)
-            for method in ("GET", "PATCH")
+            requests.request(method, f"{tenant.url}{path}", timeout=10, allow_redirects=False)
+            for method, path in [
+                ("GET", "/control/faults"),
+                ("PATCH", "/control/faults"),
+                ("GET", "/control"),
+            ]
         ]
         root_page = requests.get(tenant.url, timeout=10).text
 
