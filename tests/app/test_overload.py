@@ -143,12 +143,14 @@ def test_two_apis_that_hang_leave_slots_for_sign_ins(
 
     @app.flask.get("/orders")
     def show_orders() -> ResponseReturnValue:
-        return page("api.html", answer=call_api(orders, tenant.settings["SCOPE"]))
+        answer = call_api(orders, tenant.settings["SCOPE"])
+        return page("api.html", answer.page_status, answer=answer)
 
     several = users(4)
     callbacks = junk_callbacks(app, tenant, OF_ALL_CALLS - OF_ALL_APIS + 3)
     with held(tenant, "api"):
         Crowd(calls_of(app, several[:2], CALLS_OF_ONE_SESSION), SLOTS)
+        wait_until(lambda: len(tenant.seen("api")) == SLOTS, "the first API has all its calls")
         second = Crowd(calls_of(app, several[2:], CALLS_OF_ONE_SESSION, "/orders"), OF_ALL_APIS - SLOTS)
         assert_told_at_once(second.answered(), 2 * CALLS_OF_ONE_SESSION - (OF_ALL_APIS - SLOTS))
         with held(tenant, "token"):

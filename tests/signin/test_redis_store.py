@@ -215,7 +215,7 @@ def test_sentinel_leads_to_the_new_primary_when_the_old_one_fails(tmp_path: Path
         session_id = start(records)
         primary.client.wait(1, 2000)
         primary.stop(signal.SIGKILL)
-        wait_until(lambda: can_read(records, [session_id]), "Sentinel has failed over", 20)
+        wait_until(lambda: can_read(records, [session_id]), "Sentinel has failed over", 60)
 
         assert replica.client.info("replication")["role"] == "master"
         assert start(records, presented=session_id)
