@@ -271,7 +271,7 @@ def who_can_sign_in(tenant: LocalTenant) -> str:
     try:
         account = tenant.account
     except LookupError:
-        return "sign up first: all accounts of the set-up have been removed"
+        return "sign up first: the default accounts have been removed"
     password = account["password"] or "as its owner chose it"
     return f"{account['email']}   password {password}"
 

@@ -4,6 +4,7 @@ It is there only if it was asked for, and only for programs on this machine. doc
 endpoints and the faults.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 from ..model.accounts import Account, FormError, check_attributes
 from ..model.fault_members import check_faults
 from ..model.registrations import SINGLE_SIGN_ON, AppRegistration, UserFlow
+from ..model.suggestions import did_you_mean
 from ..state import TenantState
 from .exchange import current_exchange
 from .this_machine import is_from_this_machine
@@ -28,10 +30,11 @@ def _tenant() -> TenantState:
     return current_exchange().tenant
 
 
-def _body(*required: str) -> dict[str, Any]:
+def _body(*required: str, known: Collection[str] | None = None) -> dict[str, Any]:
     """The request's JSON object.
 
     Only application/json is taken: a page of another site cannot send it without asking first (CORS).
+    `known` are all members that it may have, unless the caller checks that itself.
     """
     try:
         sent = request.get_json()
@@ -39,6 +42,9 @@ def _body(*required: str) -> dict[str, Any]:
         abort(400, "The body is not valid JSON.")
     if not isinstance(sent, dict) or any(name not in sent for name in required):
         abort(400, f"Send a JSON object with {', '.join(required) or 'members'}.")
+    for name in sent:
+        if known is not None and name not in known:
+            abort(400, f"There is no member `{name}`.{did_you_mean(name, known)}")
     return sent
 
 
@@ -116,7 +122,7 @@ def holds() -> ResponseReturnValue:
 
 @blueprint.post("/release")
 def release() -> ResponseReturnValue:
-    name = _body("hold")["hold"]
+    name = _body("hold", known=["hold"])["hold"]
     if not isinstance(name, str):
         abort(400, "The hold is the name under which requests wait.")
     return {"released": _tenant().faults.release(name)}
@@ -127,7 +133,7 @@ def release() -> ResponseReturnValue:
 
 @blueprint.post("/rotate-keys")
 def rotate_keys() -> ResponseReturnValue:
-    keys, keep_old = _tenant().keys, _body().get("keep_old", False)
+    keys, keep_old = _tenant().keys, _body(known=["keep_old"]).get("keep_old", False)
     if not isinstance(keep_old, bool):
         abort(400, "'keep_old' is true or false.")
     keys.rotate(keep_old=keep_old)
@@ -143,7 +149,7 @@ def clock() -> ResponseReturnValue:
 @blueprint.put("/clock")
 def set_clock() -> ResponseReturnValue:
     try:
-        _tenant().clock.move(_body("offset")["offset"])
+        _tenant().clock.move(_body("offset", known=["offset"])["offset"])
     except ValueError as error:
         abort(400, str(error))
     return clock()
@@ -210,7 +216,7 @@ def remove_account(email: str) -> ResponseReturnValue:
 
 @blueprint.post("/accounts/<email>/revoke")
 def revoke(email: str) -> ResponseReturnValue:
-    _body()
+    _body(known=[])
     _find_account(email).tokens_valid_from = _tenant().clock.now()
     return {}
 
@@ -275,7 +281,7 @@ def _change(target: AppRegistration | UserFlow, types: dict[str, type]) -> dict[
 @blueprint.post("/redirect-uris")
 def add_redirect_uri() -> ResponseReturnValue:
     """Register a redirect URI with the app `client_id`, or else with the first app."""
-    body, tenant = _body("redirect_uri"), _tenant()
+    body, tenant = _body("redirect_uri", known=["redirect_uri", "client_id"]), _tenant()
     app = _find_app(body.get("client_id", tenant.app.client_id))
     _check_redirect_uri(app, body["redirect_uri"])
     if body["redirect_uri"] not in app.redirect_uris:
@@ -286,7 +292,7 @@ def add_redirect_uri() -> ResponseReturnValue:
 @blueprint.put("/logout-url")
 def set_logout_url() -> ResponseReturnValue:
     app = _tenant().app
-    logout_url = _body("logout_url")["logout_url"]
+    logout_url = _body("logout_url", known=["logout_url"])["logout_url"]
     _check_logout_url(logout_url)
     app.logout_url = logout_url
     return {"logout_url": app.logout_url}

@@ -432,6 +432,13 @@ def test_a_wrong_request_to_the_control_api_is_refused_with_a_reason(
     assert response.json()["error"]
 
 
+def test_a_misspelt_member_is_refused_with_the_right_name(visitor: Visitor) -> None:
+    url = f"{visitor.tenant.url}/control/rotate-keys"
+    answer = visitor.http.post(url, json={"keepold": True}, timeout=SECONDS)
+    assert answer.status_code == 400
+    assert "Did you mean `keep_old`?" in answer.json()["error"]
+
+
 def test_a_misspelt_fault_is_refused_with_the_right_name(visitor: Visitor) -> None:
     with pytest.raises(ControlError, match="Did you mean `status`"):
         Control(visitor.tenant.url).set_fault("token", statuss=503)
