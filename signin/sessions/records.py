@@ -13,8 +13,8 @@ remembers the sessions that it began in, and takes the place of the browser's se
 
 The sign-out deletes a session, then reads its successor and ends that in the same way. If the sign-out
 deletes first, step 3 finds nothing, and the sign-in ends itself. If step 3 comes first, the sign-out finds
-the successor. Either way no session is left, without a lock and without comparing clocks. A sign-out writes
-nothing, so it works on a full store too.
+the successor. Either way no session is left, without a lock and without comparing clocks. A sign-out of
+one browser writes nothing, so it works on a full store too.
 
 When two sign-ins want to follow the same session, step 2 lets only the first. The other deletes its own and
 returns the first's. It also closes the old session, in case the first fails in step 3.
@@ -26,7 +26,8 @@ browser presents it now.
 A sign-in that begins in no session remembers a random handle instead, as if it were that of a session that
 has ended. Step 2 works for it too. The pending sign-ins of a browser share such a handle, or know each
 other's. So they end with one session, and a sign-out of that session also counts for those that complete
-later.
+later. A sign-out forgets these handles with the cookies: sign-ins that begin after it are not linked to those
+from before.
 
 Sessions can also be found by an index, such as one for each user: a set of handles. A handle names a session
 and does not open it. To sign out of all sessions of an index has to win over a sign-in that is under way:
