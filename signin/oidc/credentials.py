@@ -165,9 +165,6 @@ class _InstanceMetadata:
             raise ProviderUnavailable(f"no answer from the managed identity: {error}", url=url) from error
         return _Answer(response.status, response.text, response.headers)
 
-    def post(self, url: str, **_: object) -> "_Answer":
-        raise NotImplementedError("managed identities are asked by GET")
-
     def close(self) -> None:
         """Nothing to do."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from signin.sessions import Records, Seal, SessionEnded, Store, StoreError, open_store
+from tests.helpers.waiting import wait_until
 from tests.signin import redis_servers
 from tests.signin.interleavings import Choose, every_order, run, some_orders
 from tests.signin.test_records import ABSOLUTE, IDLE, SEAL, at, data_of, new_id, records_on
@@ -332,7 +333,9 @@ def test_machines_with_different_clocks_agree_whether_a_sign_in_began_before_a_s
         start(other, ada, began=before)
     with at(time.time() + ahead):
         one.sign_out_all(ada)
-    time.sleep(0.1)  # the two may read the server's clock that differently on a busy machine
+        signed_out = one.now()
+    # Each works out the server's clock by itself, and on a busy machine not to the same millisecond.
+    wait_until(lambda: other.now() > signed_out, "it is later for the other one too")
 
     assert other.read(start(other, ada, began=other.now()))
 

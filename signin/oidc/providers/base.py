@@ -1,6 +1,7 @@
 """What every kind of provider has in common, and what each may answer differently."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -46,7 +47,7 @@ OAUTH_ERRORS: ErrorClasses = MappingProxyType(
 )
 
 
-class Provider:
+class Provider(ABC):
     """One kind of provider, with the settings of one authority of that kind.
 
     `authority_url` is the authority of SIGN_IN, without a trailing slash. `insecure_origin` is the one http
@@ -109,9 +110,9 @@ class Provider:
 
     # Who issues tokens
 
+    @abstractmethod
     def check_metadata_issuer(self, issuer: str) -> None:
         """Raises SetupFault, or WrongTenant, unless this authority's metadata may name this issuer."""
-        raise NotImplementedError
 
     def response_issuer_fits(self, issuer: str, metadata_issuer: str) -> bool:
         """Whether the `iss` of an authorization response is right (RFC 9207 section 2.4)."""
@@ -125,15 +126,17 @@ class Provider:
         """Whether a key with this `issuer` member may sign for the token's issuer."""
         return True
 
-    def check_claims(self, claims: Mapping[str, Any], metadata_issuer: str, user_flow: str) -> None:
+    def check_claims(  # noqa: B027 - by default there is nothing else to check
+        self, claims: Mapping[str, Any], metadata_issuer: str, user_flow: str
+    ) -> None:
         """Check what this kind's ID tokens hold besides the standard's claims.
 
         Raises TokenRefused, or AccessBlocked for an account that the settings do not admit.
         """
 
+    @abstractmethod
     def user_id(self, claims: Mapping[str, Any]) -> str:
         """The stable id of the user. Never an e-mail address: those change hands."""
-        raise NotImplementedError
 
     def is_new_user(self, claims: Mapping[str, Any]) -> bool:
         """Whether the user has just signed up, where the provider says so."""

@@ -4,6 +4,7 @@ Source: Microsoft Learn, "ID token claims reference".
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -98,9 +99,9 @@ class Microsoft(Provider):
     # "ID tokens in the Microsoft identity platform": its samples have 65 minutes from iat to exp.
     backdating = 300
 
+    @abstractmethod
     def tenant_of(self, issuer: str) -> str | None:
         """The tenant id that an issuer of this kind names, in lower case."""
-        raise NotImplementedError
 
     def check_claims(self, claims: Mapping[str, Any], metadata_issuer: str, user_flow: str) -> None:
         tenant = self.tenant_of(str(claims["iss"]))
