@@ -85,7 +85,8 @@ class _Gate:
         try:
             self._slots.get(timeout=SLOT_PATIENCE)
         except Empty:
-            self._hangs = True  # until one of the calls in the slots succeeds
+            # Until one of the calls in the slots succeeds. They are waiting: no other has to try at once.
+            self._hangs, self._next_try = True, time.monotonic() + self._pause
             raise StoreError("too many calls wait for the session store") from None
         try:
             return self._watched(call)
